@@ -1,0 +1,119 @@
+/* The update agent: receives an image into the secondary slot, answers what is in the slots, writes
+ * requests. It can only *request*; the loader swaps. It knows no protocol; src/smp's handlers call
+ * it. It sees what a Zephyr application sees: slots and trailers, never the loader's journal (but
+ * for reading the history). Rules: facts/smp.md A5, A6; SWAP.md 6. */
+#ifndef KEDGE_AGENT_H
+#define KEDGE_AGENT_H
+
+#include "kedge/boot.h"
+
+/* 0, or why not. The values 1..34 are SMP's codes of the image group; the others are below. */
+enum kedge_agent_status {
+    KEDGE_AGENT_OK = 0,
+    KEDGE_AGENT_UNKNOWN = 1,
+    KEDGE_AGENT_NO_IMAGE = 3,
+    KEDGE_AGENT_HASH_NOT_FOUND = 8,
+    KEDGE_AGENT_NO_FREE_SLOT = 9,
+    KEDGE_AGENT_READ_FAILED = 11,
+    KEDGE_AGENT_WRITE_FAILED = 12,
+    KEDGE_AGENT_ERASE_FAILED = 13,
+    KEDGE_AGENT_INVALID_SLOT = 14,
+    KEDGE_AGENT_INVALID_OFFSET = 20,
+    KEDGE_AGENT_INVALID_LENGTH = 21,
+    KEDGE_AGENT_INVALID_HEADER = 22,
+    KEDGE_AGENT_INVALID_MAGIC = 23,
+    KEDGE_AGENT_INVALID_HASH = 24,
+    KEDGE_AGENT_NEWER_RUNS = 27,
+    KEDGE_AGENT_ALREADY_PENDING = 28,
+    KEDGE_AGENT_TOO_LARGE = 30,
+    KEDGE_AGENT_OVERRUN = 31,
+    KEDGE_AGENT_CONFIRM_DENIED = 32,
+    KEDGE_AGENT_TEST_ACTIVE_DENIED = 33,
+    /* not of the image group: sent as the management codes EBUSY (10), EACCESSDENIED (11) */
+    KEDGE_AGENT_BUSY = 100,
+    KEDGE_AGENT_DENIED = 101
+};
+
+struct kedge_agent_config {
+    const struct kedge_layout *layout;
+    const struct kedge_key *keys;
+    size_t key_count;
+    const struct kedge_policy *defaults;
+    const struct kedge_boot_report *boot; /* what the loader said */
+    struct kedge_recorder *recorder;      /* NULL: none */
+    uint32_t (*now_ms)(void *ctx);        /* monotonic, may wrap */
+    void *ctx;
+    struct kedge_buf scratch; /* >= 512 bytes for verification and read-back; 4096 is quick */
+};
+
+/* An upload in progress; all of it can be rebuilt from flash after a reset (SWAP.md 6). */
+struct kedge_upload {
+    uint32_t off, size;     /* next byte expected; announced length. size 0: none */
+    uint32_t erased_to;     /* sectors below this offset are erased or written */
+    uint32_t last_ms;       /* of the last accepted chunk, for the 5 s rule */
+    uint32_t peer;          /* who sends it */
+    uint8_t sha[32];
+    uint8_t sha_size;       /* 0: client sent none */
+    uint8_t pending_size;   /* bytes held back because of the write block */
+    uint8_t pending[32];
+};
+
+struct kedge_agent {
+    const struct kedge_agent_config *config;
+    struct kedge_policy policy;
+    struct kedge_upload upload;
+    char detail[96]; /* words for the last refusal (SMP "rsn", log); empty: none */
+};
+
+/* Loads the policy, looks for an upload that a reset interrupted. Never fails for flash contents. */
+void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
+
+struct kedge_upload_request {
+    uint32_t peer; /* distinguishes clients: address hash, connection number */
+    bool has_off, has_len, upgrade;
+    uint32_t off, len, image;
+    struct kedge_bytes sha, data;
+};
+struct kedge_upload_reply {
+    uint32_t off;
+    bool has_match, match;
+};
+/* One chunk. At most one sector is erased inside a call. On success reply->off is what the client
+ * must send next (a wrong offset is answered with the right one, the data dropped). After a cut: the
+ * same sha resumes at the last sector that was marked. */
+int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
+                       struct kedge_upload_reply *reply);
+
+/* Erase ahead of a running upload; call when idle. At most one sector a call. true: did something. */
+bool kedge_agent_idle(struct kedge_agent *agent);
+
+struct kedge_slot_state {
+    uint32_t image, slot;
+    struct kedge_version version;
+    uint8_t hash[KEDGE_DIGEST_MAX];
+    uint8_t hash_size;
+    bool bootable, pending, confirmed, active, permanent;
+};
+/* Slots that hold a readable image, ascending: fills up to 2, returns how many. */
+size_t kedge_agent_list(struct kedge_agent *agent, struct kedge_slot_state states[2]);
+
+/* "image test" (confirm false) and "image confirm" (true); hash empty: the running image. Verifies
+ * the image (signature too, as far as this device's keys go) before a request is written; refusal
+ * words in agent->detail. */
+int kedge_agent_request(struct kedge_agent *agent, struct kedge_bytes hash, bool confirm);
+
+/* Erase the slot (1: secondary). Blank sectors are skipped. */
+int kedge_agent_erase(struct kedge_agent *agent, uint32_t slot);
+
+struct kedge_slot_info {
+    uint32_t image, slot, size;
+};
+/* Sizes of both slots; *max_image: the largest image that a swap can take. Returns 2. */
+size_t kedge_agent_slots(struct kedge_agent *agent, struct kedge_slot_info slots[2],
+                         uint32_t *max_image);
+
+/* Policy over the wire; KEDGE_AGENT_DENIED when locked, _UNKNOWN when there is no such key/value. */
+int kedge_agent_policy_set(struct kedge_agent *agent, struct kedge_bytes key,
+                           struct kedge_bytes value);
+
+#endif

@@ -1,0 +1,92 @@
+/* Bytes and numbers: what every other room of the house stands on.
+ *
+ * Pointer and length travel together. Bytes from flash or wire are read by kedge_le32() and its
+ * kin, never by casting a struct over them. */
+#ifndef KEDGE_BASE_H
+#define KEDGE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kedge/error.h"
+
+/* Read-only bytes, owned by somebody else. */
+struct kedge_bytes {
+    const uint8_t *at;
+    size_t size;
+};
+
+/* Bytes to be written to, owned by somebody else. */
+struct kedge_buf {
+    uint8_t *at;
+    size_t size;
+};
+
+static inline struct kedge_bytes kedge_bytes(const void *at, size_t size)
+{
+    return (struct kedge_bytes){.at = (const uint8_t *)at, .size = size};
+}
+
+static inline struct kedge_buf kedge_buf(void *at, size_t size)
+{
+    return (struct kedge_buf){.at = (uint8_t *)at, .size = size};
+}
+
+static inline uint16_t kedge_le16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | (uint16_t)(p[1] << 8));
+}
+
+static inline uint32_t kedge_le32(const uint8_t *p)
+{
+    return (uint32_t)kedge_le16(p) | ((uint32_t)kedge_le16(p + 2) << 16);
+}
+
+static inline uint16_t kedge_be16(const uint8_t *p)
+{
+    return (uint16_t)((uint16_t)(p[0] << 8) | p[1]);
+}
+
+static inline uint32_t kedge_be32(const uint8_t *p)
+{
+    return ((uint32_t)kedge_be16(p) << 16) | kedge_be16(p + 2);
+}
+
+static inline void kedge_put_le16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+static inline void kedge_put_le32(uint8_t *p, uint32_t v)
+{
+    kedge_put_le16(p, (uint16_t)v);
+    kedge_put_le16(p + 2, (uint16_t)(v >> 16));
+}
+
+static inline void kedge_put_be16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+/* CRC-32 (IEEE 802.3, reflected, init and xorout 0xFFFFFFFF). Chain by passing the last result as
+ * `crc`; start with 0. */
+uint32_t kedge_crc32(uint32_t crc, struct kedge_bytes of);
+
+/* CRC-16/XMODEM (poly 0x1021, init 0, not reflected); chain by passing the last result. */
+uint16_t kedge_crc16(uint16_t crc, struct kedge_bytes of);
+
+/* True when every byte of `of` equals `value`. */
+bool kedge_all(struct kedge_bytes of, uint8_t value);
+
+/* Equality of `size` bytes in time that does not depend on their content. */
+bool kedge_equal(const uint8_t *a, const uint8_t *b, size_t size);
+
+/* A broken promise inside Kedge (never caused by input). The port supplies kedge_trap(); it does
+ * not return. Asserts stay on in release builds. */
+_Noreturn void kedge_trap(void);
+#define KEDGE_ASSERT(holds) ((holds) ? (void)0 : kedge_trap())
+
+#endif

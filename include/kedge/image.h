@@ -1,0 +1,114 @@
+/* MCUboot's image format: parse, hash, verify; a verdict with its reason (facts/mcuboot-format.md
+ * 7.1, 7.2). Every length in it is hostile. */
+#ifndef KEDGE_IMAGE_H
+#define KEDGE_IMAGE_H
+
+#include "kedge/crypto.h"
+
+/* Where the bytes of an image come from: a slot at a base, a file, a decrypting view. */
+struct kedge_source {
+    int (*read)(const void *ctx, uint32_t at, struct kedge_buf to);
+    const void *ctx;
+    uint32_t size; /* bytes that may be read: the most that an image may occupy */
+};
+
+struct kedge_version {
+    uint8_t major, minor;
+    uint16_t revision;
+    uint32_t build;
+};
+
+#define KEDGE_IMAGE_MAGIC 0x96f3b83du
+#define KEDGE_IMAGE_AES128 0x0004u
+#define KEDGE_IMAGE_AES256 0x0008u
+#define KEDGE_IMAGE_NON_BOOTABLE 0x0010u
+#define KEDGE_IMAGE_RAM_LOAD 0x0020u
+#define KEDGE_IMAGE_ROM_FIXED 0x0100u
+
+/* A parsed image: offsets are from the image's first byte, sizes in bytes. */
+struct kedge_image {
+    struct kedge_version version;
+    uint32_t flags, load_address;
+    uint32_t header_size, payload_size;
+    uint32_t protected_size; /* whole protected area, 0: none */
+    uint32_t tlv_at;         /* first TLV info header = header_size + payload_size */
+    uint32_t size;           /* everything, last TLV included */
+};
+
+/* Result of looking at an image. Multi-bit constants come with the hardening of the loader; the
+ * order here is the order of the checks. */
+enum kedge_verdict {
+    KEDGE_IMAGE_GOOD,
+    KEDGE_IMAGE_ABSENT,      /* no header magic: erased or something else */
+    KEDGE_IMAGE_UNREADABLE,  /* the flash failed */
+    KEDGE_IMAGE_BAD_HEADER,  /* sizes impossible, v1 magic, both encryption flags */
+    KEDGE_IMAGE_TOO_LARGE,   /* does not fit into the slot */
+    KEDGE_IMAGE_BAD_TLV,     /* TLV area missing, torn, overlapping, running out of the slot */
+    KEDGE_IMAGE_NO_HASH,
+    KEDGE_IMAGE_BAD_HASH,
+    KEDGE_IMAGE_NO_SIGNATURE, /* unsigned */
+    KEDGE_IMAGE_UNKNOWN_KEY,  /* signed, by nobody we know */
+    KEDGE_IMAGE_BAD_SIGNATURE,
+    KEDGE_IMAGE_NOT_BOOTABLE, /* NON_BOOTABLE or RAM_LOAD flag */
+    KEDGE_IMAGE_COUNTER,      /* security counter lower than the stored one, or absent */
+    KEDGE_IMAGE_DEPENDENCY,
+    KEDGE_IMAGE_DOWNGRADE,
+    KEDGE_IMAGE_ENCRYPTED,    /* encrypted, and no key here to look inside */
+    KEDGE_IMAGE_PLAIN         /* plain where the policy wants everything confidential */
+};
+const char *kedge_verdict_text(enum kedge_verdict verdict);
+
+/* Reads header and TLV info headers only. GOOD, ABSENT, UNREADABLE, BAD_HEADER, TOO_LARGE, BAD_TLV. */
+enum kedge_verdict kedge_image_parse(const struct kedge_source *source, struct kedge_image *image);
+
+/* Walks the TLVs of both areas in order. */
+struct kedge_tlv {
+    uint16_t type, size;
+    uint32_t at; /* of the data, from the image's first byte */
+    bool is_protected;
+};
+struct kedge_tlv_walk {
+    const struct kedge_source *source;
+    const struct kedge_image *image;
+    uint32_t at, end;
+    bool in_protected;
+};
+void kedge_tlv_start(struct kedge_tlv_walk *walk, const struct kedge_source *source,
+                     const struct kedge_image *image);
+/* 1: *tlv is the next one; 0: no more; negative: flash error or KEDGE_E_FORMAT. */
+int kedge_tlv_next(struct kedge_tlv_walk *walk, struct kedge_tlv *tlv);
+/* First TLV of `type`: its size with up to to.size bytes of data read into `to`; KEDGE_E_NONE. */
+int kedge_tlv_find(const struct kedge_source *source, const struct kedge_image *image,
+                   uint16_t type, struct kedge_buf to, struct kedge_tlv *tlv);
+
+/* What a verification is told and what it tells. */
+struct kedge_verify {
+    const struct kedge_key *keys;
+    size_t key_count;
+    struct kedge_buf scratch; /* read buffer, at least 256 bytes; more is faster */
+    /* Sees every byte of the image, [0, image.size), in order, exactly as it was hashed (and the
+     * unhashed TLVs behind); NULL: nobody looks. Negative: stop with UNREADABLE. */
+    int (*tap)(void *ctx, uint32_t at, struct kedge_bytes data);
+    void *tap_ctx;
+    /* out */
+    struct kedge_image image;
+    uint8_t digest[KEDGE_DIGEST_MAX];
+    uint8_t digest_size;
+    uint8_t key_index; /* which key it was */
+    bool has_counter;
+    uint32_t counter; /* security counter TLV */
+};
+/* Parse, hash, compare, check a signature by one of the keys. The digest TLV that counts is the
+ * one of the key's signature type; several KEYHASH/PUBKEY + signature pairs are allowed. */
+enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct kedge_verify *v);
+
+/* The image hash TLV as stored (nothing verified); size 32, 48 or 64 or an error. */
+int kedge_image_hash(const struct kedge_source *source, const struct kedge_image *image,
+                     uint8_t *digest);
+
+/* Major, minor, revision, build: <0, 0, >0. */
+int kedge_version_compare(const struct kedge_version *a, const struct kedge_version *b);
+/* "1.2.3" or, with a build number, "1.2.3.4" (SMP's form); `to` at least 24 bytes; chars written. */
+size_t kedge_version_text(const struct kedge_version *version, char *to);
+
+#endif
