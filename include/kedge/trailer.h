@@ -5,7 +5,7 @@
 
 #include "kedge/base.h"
 
-#define KEDGE_TRAILER_SIZE_MAX 160 /* magic + 3 flags at alignment 32 */
+#define KEDGE_TRAILER_SIZE_MAX 128 /* magic + 3 flags at alignment 32 */
 
 enum kedge_flag { KEDGE_FLAG_UNSET, KEDGE_FLAG_SET, KEDGE_FLAG_BAD };
 enum kedge_magic { KEDGE_MAGIC_UNSET, KEDGE_MAGIC_GOOD, KEDGE_MAGIC_BAD };
