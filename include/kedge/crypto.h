@@ -22,6 +22,17 @@ struct kedge_hash {
 
 extern const struct kedge_hash kedge_sha256, kedge_sha384, kedge_sha512;
 
+/* The digest of `of`, whose bytes are all here. */
+void kedge_hash_once(const struct kedge_hash *hash, struct kedge_bytes of, uint8_t *digest);
+
+/* A message too long to be in memory: a signature over the message itself asks for its digest. */
+struct kedge_message {
+    /* Hash of `lead` followed by the message, by the hash of the signature type; 0, or KEDGE_E_IO
+     * when the message could not be read. */
+    int (*digest)(const void *ctx, struct kedge_bytes lead, uint8_t *digest);
+    const void *ctx;
+};
+
 struct kedge_signature {
     uint16_t tlv; /* signature TLV: 0x20 RSA-2048-PSS, 0x22 ECDSA, 0x23 RSA-3072-PSS, 0x24 Ed25519 */
     const struct kedge_hash *hash; /* the image hash that goes with it */
@@ -29,11 +40,17 @@ struct kedge_signature {
      * it), KEDGE_E_SIGNATURE otherwise, KEDGE_E_FORMAT when key or signature is malformed. All
      * inputs hostile. */
     int (*verify)(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature);
+    /* The same for a signature over the message itself (SIG_PURE); NULL: there is no such thing.
+     * `signature` may lie in memory that message->digest overwrites. */
+    int (*verify_pure)(struct kedge_bytes key, struct kedge_bytes signature,
+                       const struct kedge_message *message);
 };
 
-/* ECDSA P-256 by p256-m, P-384 and RSA by Mbed TLS, Ed25519 by Monocypher. For Ed25519 the digest
- * bytes are the message. */
-extern const struct kedge_signature kedge_ecdsa_p256, kedge_ecdsa_p384, kedge_ed25519;
+/* Which library is behind which table, and why: docs/decisions/0001-crypto-libraries.md. For
+ * Ed25519 the digest bytes are the message: kedge_ed25519 with SHA-256, kedge_ed25519_sha512 with
+ * SHA-512 and pure. A loader that takes both lists its key twice. */
+extern const struct kedge_signature kedge_ecdsa_p256, kedge_ecdsa_p384;
+extern const struct kedge_signature kedge_ed25519, kedge_ed25519_sha512;
 extern const struct kedge_signature kedge_rsa2048, kedge_rsa3072;
 
 /* A key that the loader trusts. */

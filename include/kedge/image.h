@@ -24,6 +24,8 @@ struct kedge_version {
 #define KEDGE_IMAGE_NON_BOOTABLE 0x0010u
 #define KEDGE_IMAGE_RAM_LOAD 0x0020u
 #define KEDGE_IMAGE_ROM_FIXED 0x0100u
+#define KEDGE_IMAGE_LZMA1 0x0200u
+#define KEDGE_IMAGE_LZMA2 0x0400u
 
 /* A parsed image: offsets are from the image's first byte, sizes in bytes. */
 struct kedge_image {
@@ -49,7 +51,7 @@ enum kedge_verdict {
     KEDGE_IMAGE_NO_SIGNATURE, /* unsigned */
     KEDGE_IMAGE_UNKNOWN_KEY,  /* signed, by nobody we know */
     KEDGE_IMAGE_BAD_SIGNATURE,
-    KEDGE_IMAGE_NOT_BOOTABLE, /* NON_BOOTABLE or RAM_LOAD flag */
+    KEDGE_IMAGE_NOT_BOOTABLE, /* NON_BOOTABLE, RAM_LOAD or a compression flag */
     KEDGE_IMAGE_COUNTER,      /* security counter lower than the stored one, or absent */
     KEDGE_IMAGE_DEPENDENCY,
     KEDGE_IMAGE_DOWNGRADE,
@@ -58,7 +60,9 @@ enum kedge_verdict {
 };
 const char *kedge_verdict_text(enum kedge_verdict verdict);
 
-/* Reads header and TLV info headers only. GOOD, ABSENT, UNREADABLE, BAD_HEADER, TOO_LARGE, BAD_TLV. */
+/* Reads header and TLV info headers only. GOOD, ABSENT, UNREADABLE, BAD_HEADER, TOO_LARGE, BAD_TLV.
+ * Ensures with GOOD: header, payload and both areas lie in [0, source->size), image->size is their
+ * end. BAD_HEADER also for an empty payload: there is nothing to run. */
 enum kedge_verdict kedge_image_parse(const struct kedge_source *source, struct kedge_image *image);
 
 /* Walks the TLVs of both areas in order. */
@@ -77,7 +81,8 @@ void kedge_tlv_start(struct kedge_tlv_walk *walk, const struct kedge_source *sou
                      const struct kedge_image *image);
 /* 1: *tlv is the next one; 0: no more; negative: flash error or KEDGE_E_FORMAT. */
 int kedge_tlv_next(struct kedge_tlv_walk *walk, struct kedge_tlv *tlv);
-/* First TLV of `type`: its size with up to to.size bytes of data read into `to`; KEDGE_E_NONE. */
+/* First TLV of `type` in either area: its size, with up to to.size bytes of its data in `to`;
+ * KEDGE_E_NONE, KEDGE_E_FORMAT or a flash error. */
 int kedge_tlv_find(const struct kedge_source *source, const struct kedge_image *image,
                    uint16_t type, struct kedge_buf to, struct kedge_tlv *tlv);
 
@@ -85,9 +90,13 @@ int kedge_tlv_find(const struct kedge_source *source, const struct kedge_image *
 struct kedge_verify {
     const struct kedge_key *keys;
     size_t key_count;
-    struct kedge_buf scratch; /* read buffer, at least 256 bytes; more is faster */
+    /* Read buffer, at least 256 bytes, 512 with an RSA-3072 key; more is faster. */
+    struct kedge_buf scratch;
+    /* Empty, or a digest whose signature was good before, in this power-on: when the image has it,
+     * the hash is checked, the signature not computed again. */
+    struct kedge_bytes known;
     /* Sees every byte of the image, [0, image.size), in order, exactly as it was hashed (and the
-     * unhashed TLVs behind); NULL: nobody looks. Negative: stop with UNREADABLE. */
+     * unhashed TLVs behind), once; NULL: nobody looks. Negative: stop with UNREADABLE. */
     int (*tap)(void *ctx, uint32_t at, struct kedge_bytes data);
     void *tap_ctx;
     /* out */
@@ -98,11 +107,24 @@ struct kedge_verify {
     bool has_counter;
     uint32_t counter; /* security counter TLV */
 };
-/* Parse, hash, compare, check a signature by one of the keys. The digest TLV that counts is the
- * one of the key's signature type; several KEYHASH/PUBKEY + signature pairs are allowed. */
+/* Parse, hash, compare, check a signature by one of the keys. Requires: source and the inputs of *v.
+ * Ensures: GOOD only when one of the keys signed exactly the bytes that the tap saw; the outputs
+ * of *v are meaningful from BAD_HASH on (they come from the hashed bytes), version and sizes from
+ * BAD_TLV on. Checks are made in the order of the verdicts; COUNTER, DEPENDENCY, DOWNGRADE and
+ * PLAIN are the caller's to judge, and whether load_address fits when ROM_FIXED is set.
+ *   - The image hash that counts is the first one (0x10..0x12) that goes with one of the keys; it
+ *     must be there once. An image with other hashes only gives UNKNOWN_KEY.
+ *   - KEYHASH or PUBKEY names the key of the next signature; of several such pairs any good one by
+ *     a known key authenticates (at most 4 are computed). Those areas are not signed: unknown
+ *     entries in them are ignored.
+ *   - SIG_PURE: the key's type must have verify_pure; the image is then read twice.
+ *   - A hash that does not match is reported as ENCRYPTED when the encryption flag is set: source
+ *     must give the payload in plain.
+ * Reads only. */
 enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct kedge_verify *v);
 
-/* The image hash TLV as stored (nothing verified); size 32, 48 or 64 or an error. */
+/* The image hash TLV as stored (nothing verified), SHA-256 before 384 before 512, into `digest`
+ * (KEDGE_DIGEST_MAX bytes): size 32, 48 or 64; KEDGE_E_NONE, KEDGE_E_FORMAT, a flash error. */
 int kedge_image_hash(const struct kedge_source *source, const struct kedge_image *image,
                      uint8_t *digest);
 

@@ -1,5 +1,5 @@
-/* What the files of this room share: the numbers of the format (facts 7.1) and the decoding of a
- * header. */
+/* What the files of this room share: the numbers of the format (facts 7.1), the decoding of a header,
+ * and the pass: one reading of an image, front to back. */
 #ifndef KEDGE_IMAGE_PARTS_H
 #define KEDGE_IMAGE_PARTS_H
 
@@ -15,6 +15,8 @@
 #define KEDGE_TLV_PUBKEY 0x02u
 #define KEDGE_TLV_SHA256 0x10u
 #define KEDGE_TLV_SHA512 0x12u
+#define KEDGE_TLV_RSA2048 0x20u /* first and last of the signature types */
+#define KEDGE_TLV_ED25519 0x24u
 #define KEDGE_TLV_SIG_PURE 0x25u
 #define KEDGE_TLV_COUNTER 0x50u
 
@@ -23,5 +25,35 @@ int kedge_source_read(const struct kedge_source *source, uint32_t at, struct ked
 
 /* The 32 bytes of a header into the fields that come from it; nothing is judged. */
 void kedge_header_decode(const uint8_t *header, struct kedge_image *image);
+
+/* A pass reads every byte once, and what it hashes, shows to the tap and parses is that byte: flash
+ * that reads differently the next time cannot give one image to the hash and another to the parser.
+ *
+ *   | header | payload | protected TLVs |   unprotected TLVs   |
+ *   '----------- hashed --------------'      seen by the tap only */
+struct kedge_pass {
+    const struct kedge_source *source;
+    struct kedge_verify *verify;    /* image parsed; scratch, tap; counter goes there */
+    const struct kedge_hash *hash;
+    struct kedge_hash_state *state; /* NULL: what is read is not hashed */
+    uint32_t at;
+    bool untapped;
+    /* what the unprotected TLVs said so far */
+    const struct kedge_key *key; /* of the next signature; NULL: none, or unknown */
+    enum kedge_verdict signature;
+    uint8_t hashes, tries;
+    bool hash_good, pure;
+};
+
+/* Called behind each TLV; data is empty when it is longer than the scratch buffer. */
+typedef void (*kedge_pass_tlv)(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data);
+
+/* From the first byte to the end of what is hashed: digest of `lead` and that. */
+enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
+                                     uint8_t *digest);
+
+/* The TLV area at pass->at, whose info header was seen to be {magic, total}. */
+enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint32_t total,
+                                   kedge_pass_tlv on_tlv);
 
 #endif
