@@ -12,6 +12,7 @@ enum kedge_agent_status {
     KEDGE_AGENT_OK = 0,
     KEDGE_AGENT_UNKNOWN = 1,
     KEDGE_AGENT_NO_IMAGE = 3,
+    KEDGE_AGENT_INVALID_TLV = 5,
     KEDGE_AGENT_HASH_NOT_FOUND = 8,
     KEDGE_AGENT_NO_FREE_SLOT = 9,
     KEDGE_AGENT_READ_FAILED = 11,
@@ -46,22 +47,34 @@ struct kedge_agent_config {
     struct kedge_buf scratch; /* >= 512 bytes for verification and read-back; 4096 is quick */
 };
 
-/* An upload in progress; all of it can be rebuilt from flash after a reset (SWAP.md 6). */
+/* An upload in progress. The image header (file bytes 0..31) is held back and written last, so
+ * that no half-way upload can be taken for an image; a trailer at the end of a file as long as the
+ * slot (imgtool --pad) is held back too and becomes a request once the image has been verified. */
+#define KEDGE_UPLOAD_HEAD 32
 struct kedge_upload {
     uint32_t off, size;     /* next byte expected; announced length. size 0: none */
     uint32_t erased_to;     /* sectors below this offset are erased or written */
     uint32_t last_ms;       /* of the last accepted chunk, for the 5 s rule */
     uint32_t peer;          /* who sends it */
+    bool claimed;           /* false: found on flash after a reset, waits for its client */
+    uint8_t stale_done;     /* bases above 0 whose old header is out of the way */
+    uint8_t tries;          /* how often the present sector has been begun anew */
     uint8_t sha[32];
     uint8_t sha_size;       /* 0: client sent none */
     uint8_t pending_size;   /* bytes held back because of the write block */
     uint8_t pending[32];
+    uint8_t head[KEDGE_UPLOAD_HEAD];
+    uint8_t tail[KEDGE_TRAILER_SIZE_MAX];
+    /* size 0, off not 0: the last upload is complete; its last chunk, repeated, is answered so: */
+    uint8_t status; /* enum kedge_agent_status */
+    bool match;
 };
 
 struct kedge_agent {
     const struct kedge_agent_config *config;
     struct kedge_policy policy;
     struct kedge_upload upload;
+    bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96]; /* words for the last refusal (SMP "rsn", log); empty: none */
 };
 
