@@ -61,8 +61,10 @@ static inline void kedge_put_le16(uint8_t *p, uint16_t v)
 
 static inline void kedge_put_le32(uint8_t *p, uint32_t v)
 {
-    kedge_put_le16(p, (uint16_t)v);
-    kedge_put_le16(p + 2, (uint16_t)(v >> 16));
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
 }
 
 static inline void kedge_put_be16(uint8_t *p, uint16_t v)

@@ -14,6 +14,7 @@
 
 #define CHUNK 32 /* bytes streamed at a time; the largest write block */
 #define SLOTS 16
+#define RECORDS (2u * SLOTS) /* cells of MARKS: the LOG begins behind them */
 #define TRIES 3
 #define MIN_RECORDS 8
 #define RANK_LIMIT 0x80000000u /* more take-overs than any flash survives; keeps rank + 1 exact */
@@ -33,14 +34,16 @@ static void encode(uint8_t *cell, uint32_t value, uint32_t salt)
 /* A word that the flash cannot read (torn, behind ECC) is not exact. */
 static bool read_exact(const struct kedge_journal *j, uint32_t at, uint32_t salt, uint32_t *value)
 {
-    uint8_t found[8], exact[8];
+    uint8_t cell[8];
+    uint32_t crc;
 
-    if (kedge_region_read(&j->region, at, kedge_buf(found, sizeof found)) != 0) {
+    if (kedge_region_read(&j->region, at, kedge_buf(cell, sizeof cell)) != 0) {
         return false;
     }
-    *value = kedge_le32(found);
-    encode(exact, *value, salt);
-    return memcmp(found, exact, sizeof exact) == 0;
+    *value = kedge_le32(cell);
+    crc = kedge_le32(cell + 4);
+    encode(cell, *value, salt);
+    return kedge_le32(cell + 4) == crc;
 }
 
 /* Program and read back. Filling that is all erased needs no program. */
@@ -70,42 +73,32 @@ static int write_cell(const struct kedge_journal *j, uint32_t at, uint32_t value
     return write_back(j, at, kedge_bytes(cell, j->cell));
 }
 
-static uint32_t marks_of(const struct kedge_journal *j, uint8_t sector)
+static uint32_t cell_of(const struct kedge_journal *j, uint8_t sector, uint32_t index)
 {
-    return (sector == 0 ? 0 : j->sector) + j->marks_at;
-}
-
-static uint32_t slot_of(const struct kedge_journal *j, uint8_t sector, uint32_t rank)
-{
-    return marks_of(j, sector) + 2u * j->cell * (rank % SLOTS);
-}
-
-static uint32_t record_of(const struct kedge_journal *j, uint32_t index)
-{
-    return marks_of(j, j->authority) + j->cell * (2u * SLOTS + index);
+    return sector * j->sector + j->marks_at + j->cell * index;
 }
 
 /* Sizes follow from the region and the device alone [J7]. */
 static int measure(struct kedge_journal *j)
 {
-    const struct kedge_geometry *g = &j->region.flash->geometry;
-    const size_t needed = j->body.size + 4;
-    uint32_t log_at, records;
+    uint32_t block, records;
 
-    j->cell = (uint8_t)(g->write_block > 8 ? g->write_block : 8);
-    j->sector = j->region.size / 2;
-    j->marks_at = j->reserve != 0 ? j->reserve : (uint32_t)(needed + 255) & ~255u;
-    log_at = j->marks_at + 2u * SLOTS * j->cell;
-    if (g->write_block > CHUNK || j->sector % g->erase_size != 0 || j->body.size % 4 != 0 ||
-        j->marks_at % 256 != 0) {
-        return KEDGE_E_ALIGN;
+    if (j->region.flash == NULL) {
+        return KEDGE_E_NONE;
     }
-    if (j->sector < KEDGE_JOURNAL_SECTOR_MIN || needed > j->marks_at ||
-        log_at + MIN_RECORDS * j->cell > j->sector) {
+    block = j->region.flash->geometry.write_block;
+    if (block > CHUNK) {
         return KEDGE_E_SPACE;
     }
-    records = (j->sector - log_at) / j->cell;
-    j->capacity = (uint16_t)(records < UINT16_MAX ? records : UINT16_MAX);
+    j->cell = (uint8_t)(block > 8 ? block : 8);
+    j->sector = j->region.size / 2;
+    j->marks_at = ((j->reserve != 0 ? j->reserve : (uint32_t)j->body.size + 4) + 255) & ~255u;
+    records = (j->sector - j->marks_at) / j->cell - RECORDS;
+    if (j->marks_at < j->body.size + 4 || j->marks_at > j->sector ||
+        records - MIN_RECORDS > UINT16_MAX - MIN_RECORDS) {
+        return KEDGE_E_SPACE;
+    }
+    j->capacity = (uint16_t)records;
     return 0;
 }
 
@@ -114,10 +107,10 @@ static uint32_t scan_marks(struct kedge_journal *j, uint8_t sector)
 {
     uint32_t rank = 0, value;
 
-    for (uint32_t i = 0; i < 2 * SLOTS; i++) {
+    for (uint32_t i = 0; i < RECORDS; i++) {
         const bool is_mark = (i & 1) != 0;
 
-        if (read_exact(j, marks_of(j, sector) + i * j->cell, is_mark ? SALT_MARK : SALT_BUMP,
+        if (read_exact(j, cell_of(j, sector, i), is_mark ? SALT_MARK : SALT_BUMP,
                        &value) &&
             value < RANK_LIMIT) {
             rank = is_mark && value > rank ? value : rank;
@@ -127,50 +120,47 @@ static uint32_t scan_marks(struct kedge_journal *j, uint8_t sector)
     return rank;
 }
 
-/* True when BODY of the sector has the right CRC; with `keep` its bytes go to RAM. */
-static bool load_body(const struct kedge_journal *j, uint8_t sector, bool keep)
+/* What one pass over the place of BODY does. */
+enum pass {
+    CHECK, /* 0 when the CRC is right */
+    LOAD,  /* the same, and the bytes go to RAM */
+    WRITE  /* RAM, erased filling, CRC; each chunk read back */
+};
+
+static int pass_body(const struct kedge_journal *j, uint8_t sector, enum pass pass)
 {
-    const uint32_t base = sector == 0 ? 0 : j->sector;
     uint8_t chunk[CHUNK];
     uint32_t crc = 0;
 
     for (uint32_t at = 0; at < j->marks_at; at += CHUNK) {
-        const uint32_t hashed = at + CHUNK == j->marks_at ? CHUNK - 4 : CHUNK;
+        const uint32_t place = sector * j->sector + at;
+        const bool last = at + CHUNK == j->marks_at;
         const size_t left = at < j->body.size ? j->body.size - at : 0;
+        const size_t part = left < CHUNK ? left : CHUNK;
+        uint8_t *const ram = j->body.at + (part != 0 ? at : 0);
+        int rc = 0;
 
-        if (kedge_region_read(&j->region, base + at, kedge_buf(chunk, CHUNK)) != 0) {
-            return false;
+        if (pass == WRITE) {
+            memset(chunk, j->region.flash->geometry.erased, sizeof chunk);
+            memcpy(chunk, ram, part);
+        } else {
+            rc = kedge_region_read(&j->region, place, kedge_buf(chunk, CHUNK));
         }
-        crc = kedge_crc32(crc, kedge_bytes(chunk, hashed));
-        if (keep && left != 0) {
-            memcpy(j->body.at + at, chunk, left < CHUNK ? left : CHUNK);
+        if (pass == LOAD) {
+            memcpy(ram, chunk, part);
+        }
+        crc = kedge_crc32(crc, kedge_bytes(chunk, last ? CHUNK - 4 : CHUNK));
+        if (pass == WRITE) {
+            if (last) {
+                kedge_put_le32(chunk + CHUNK - 4, crc);
+            }
+            rc = write_back(j, place, kedge_bytes(chunk, CHUNK));
+        }
+        if (rc != 0) {
+            return rc;
         }
     }
-    return crc == kedge_le32(chunk + CHUNK - 4);
-}
-
-static int write_body(const struct kedge_journal *j, uint8_t sector)
-{
-    const uint32_t base = sector == 0 ? 0 : j->sector;
-    uint8_t chunk[CHUNK];
-    uint32_t crc = 0;
-    int rc = 0;
-
-    for (uint32_t at = 0; at < j->marks_at && rc == 0; at += CHUNK) {
-        const uint32_t hashed = at + CHUNK == j->marks_at ? CHUNK - 4 : CHUNK;
-        const size_t left = at < j->body.size ? j->body.size - at : 0;
-
-        memset(chunk, j->region.flash->geometry.erased, sizeof chunk);
-        if (left != 0) {
-            memcpy(chunk, j->body.at + at, left < CHUNK ? left : CHUNK);
-        }
-        crc = kedge_crc32(crc, kedge_bytes(chunk, hashed));
-        if (hashed < CHUNK) {
-            kedge_put_le32(chunk + hashed, crc);
-        }
-        rc = write_back(j, base + at, kedge_bytes(chunk, CHUNK));
-    }
-    return rc;
+    return crc == kedge_le32(chunk + CHUNK - 4) ? 0 : KEDGE_E_FORMAT;
 }
 
 /* Records from index 0 up to the first that is not exact [J1]. */
@@ -178,7 +168,7 @@ static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, voi
 {
     uint32_t value;
 
-    while (j->next < j->capacity && read_exact(j, record_of(j, j->next), j->next, &value)) {
+    while (j->next < j->capacity && read_exact(j, cell_of(j, j->authority, RECORDS + j->next), j->next, &value)) {
         j->next++;
         j->sealed = value >> 16 == KEDGE_RECORD_SEAL;
         if (replay != NULL) {
@@ -205,8 +195,8 @@ int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay repla
     for (unsigned i = 0; i < 2 * TRIES; i++) {
         const uint8_t sector = (uint8_t)((rank[1] > rank[0]) ^ (i >= TRIES));
 
-        if (rank[sector] != 0 && load_body(journal, sector, false) &&
-            load_body(journal, sector, true)) {
+        if (rank[sector] != 0 && pass_body(journal, sector, CHECK) == 0 &&
+            pass_body(journal, sector, LOAD) == 0) {
             journal->authority = sector;
             replay_log(journal, replay, ctx);
             /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
@@ -220,7 +210,7 @@ int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay repla
 /* The bump is finished before the mark is begun, so nobody ever takes this rank again [J3]. */
 static int write_mark(struct kedge_journal *j, uint8_t sector, uint32_t rank)
 {
-    const uint32_t at = slot_of(j, sector, rank);
+    const uint32_t at = cell_of(j, sector, rank % SLOTS * 2);
     int rc;
 
     j->highest = rank;
@@ -231,20 +221,24 @@ static int write_mark(struct kedge_journal *j, uint8_t sector, uint32_t rank)
     return rc;
 }
 
+static bool is_blank(const struct kedge_journal *j, uint32_t at, uint32_t size)
+{
+    uint8_t scratch[CHUNK];
+    bool blank;
+
+    return kedge_region_blank(&j->region, at, size, kedge_buf(scratch, CHUNK), &blank) == 0 && blank;
+}
+
 /* Give the authority a finished mark above every rank that may be half written, before the other
  * sector goes [J3]. A slot belongs to one rank in sixteen: what was torn there and reads blank is
  * programmed again with the same bits only [J6]. */
 static void reaffirm(struct kedge_journal *j)
 {
     const uint32_t first = j->highest + 1;
-    uint8_t scratch[CHUNK];
 
     for (uint32_t rank = first; rank < first + SLOTS; rank++) {
-        bool blank = false;
-
-        if (kedge_region_blank(&j->region, slot_of(j, j->authority, rank), 2u * j->cell,
-                               kedge_buf(scratch, sizeof scratch), &blank) == 0 &&
-            blank && write_mark(j, j->authority, rank) == 0) {
+        if (is_blank(j, cell_of(j, j->authority, rank % SLOTS * 2), 2u * j->cell) &&
+            write_mark(j, j->authority, rank) == 0) {
             return;
         }
     }
@@ -252,20 +246,14 @@ static void reaffirm(struct kedge_journal *j)
 
 static int renew(struct kedge_journal *j, uint8_t sector)
 {
-    const uint32_t base = sector == 0 ? 0 : j->sector;
-    uint8_t scratch[CHUNK];
-    bool blank = false;
+    const uint32_t base = sector * j->sector;
     int rc = kedge_region_erase(&j->region, base, j->sector);
 
-    if (rc == 0) {
-        rc = kedge_region_blank(&j->region, base, j->sector, kedge_buf(scratch, sizeof scratch),
-                                &blank);
-    }
-    if (rc == 0 && !blank) {
+    if (rc == 0 && !is_blank(j, base, j->sector)) {
         rc = KEDGE_E_READBACK;
     }
     if (rc == 0) {
-        rc = write_body(j, sector);
+        rc = pass_body(j, sector, WRITE);
     }
     if (rc == 0) {
         rc = write_mark(j, sector, j->highest + 1);
@@ -307,7 +295,7 @@ int kedge_journal_append(struct kedge_journal *journal, uint16_t kind, uint16_t 
     if (kedge_journal_room(journal) == 0) {
         return KEDGE_E_SPACE;
     }
-    rc = write_cell(journal, record_of(journal, journal->next), word, journal->next);
+    rc = write_cell(journal, cell_of(journal, journal->authority, RECORDS + journal->next), word, journal->next);
     journal->next++;
     journal->own = rc == 0;
     journal->sealed = rc == 0 && kind == KEDGE_RECORD_SEAL;
