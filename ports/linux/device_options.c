@@ -1,0 +1,230 @@
+/* Parsing is strict: an unknown option or a value out of range is wrong usage and named. */
+#include "device_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+static const char usage[] =
+    "usage: kedge-device --state DIR --key PUB.pem [options]\n"
+    "A virtual device: loader and update agent on simulated flashes kept in DIR.\n"
+    "  --state DIR            internal.bin, external.bin, layout, trace; made if absent\n"
+    "  --key PUB.pem          a key that the loader trusts (up to 8)\n"
+    "  --layout FILE          Kedge YAML, or Nordic partitions.yml / pm_static.yml\n"
+    "  --strategy S           swap, overwrite or backup (default: the layout's, swap)\n"
+    "  --udp HOST:PORT        serve SMP on UDP (default 127.0.0.1:1337 when no other is given)\n"
+    "  --pty LINK             serve SMP on a pty, console framing; LINK becomes a symbolic link\n"
+    "  --raw-pty LINK         the same with bare SMP messages\n"
+    "  --once                 boot, print the verdict, exit: 0 booted, 3 nothing bootable\n"
+    "  --cut N                power fails at program or erase N of this run (exit 9)\n"
+    "  --cut-kind KIND        before, torn or after (default torn)\n"
+    "  --seed S               of everything random (default 1)\n"
+    "  --flash-time KIND      model: operations take their time (default); none\n"
+    "  --crash-version V      the image of this version crashes as soon as it runs\n"
+    "  --external-dead        the external chip does not answer in this run\n";
+
+enum device_option {
+    O_STATE = 256,
+    O_KEY,
+    O_LAYOUT,
+    O_STRATEGY,
+    O_UDP,
+    O_PTY,
+    O_RAW_PTY,
+    O_ONCE,
+    O_CUT,
+    O_CUT_KIND,
+    O_SEED,
+    O_FLASH_TIME,
+    O_CRASH_VERSION,
+    O_EXTERNAL_DEAD,
+    O_LATER,
+    O_HELP
+};
+
+static const struct option table[] = {
+    {"state", required_argument, NULL, O_STATE},
+    {"key", required_argument, NULL, O_KEY},
+    {"layout", required_argument, NULL, O_LAYOUT},
+    {"strategy", required_argument, NULL, O_STRATEGY},
+    {"udp", required_argument, NULL, O_UDP},
+    {"pty", required_argument, NULL, O_PTY},
+    {"raw-pty", required_argument, NULL, O_RAW_PTY},
+    {"once", no_argument, NULL, O_ONCE},
+    {"cut", required_argument, NULL, O_CUT},
+    {"cut-kind", required_argument, NULL, O_CUT_KIND},
+    {"seed", required_argument, NULL, O_SEED},
+    {"flash-time", required_argument, NULL, O_FLASH_TIME},
+    {"crash-version", required_argument, NULL, O_CRASH_VERSION},
+    {"external-dead", no_argument, NULL, O_EXTERNAL_DEAD},
+    {"enc-key", required_argument, NULL, O_LATER},
+    {"hci", required_argument, NULL, O_LATER},
+    {"pull", required_argument, NULL, O_LATER},
+    {"help", no_argument, NULL, O_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int wrong(const char *what, const char *value)
+{
+    fprintf(stderr, "kedge-device: %s%s%s (see --help)\n", what, value == NULL ? "" : ": ",
+            value == NULL ? "" : value);
+    return 1;
+}
+
+/* `words` are separated by blanks; -> index or -1. */
+static int one_of(const char *const *words, int count, const char *value)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(words[i], value) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int parse_number(const char *text, uint64_t most, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 0);
+    return *text == '\0' || *text == '-' || *end != '\0' || errno != 0 || *value > most ? -1 : 0;
+}
+
+static int parse_version(const char *text, struct kedge_version *version)
+{
+    unsigned major;
+    unsigned minor;
+    unsigned revision = 0;
+    unsigned build = 0;
+    int n = 0;
+    if (sscanf(text, "%u.%u%n", &major, &minor, &n) != 2 || major > 255 || minor > 255) {
+        return -1;
+    }
+    int m = 0;
+    if (text[n] == '.' && sscanf(text + n, ".%u%n", &revision, &m) == 1) {
+        n += m;
+    }
+    m = 0;
+    if ((text[n] == '+' || text[n] == '.') && sscanf(text + n + 1, "%u%n", &build, &m) == 1) {
+        n += m + 1;
+    }
+    if (text[n] != '\0' || revision > 65535) {
+        return -1;
+    }
+    *version = (struct kedge_version){.major = (uint8_t)major,
+                                      .minor = (uint8_t)minor,
+                                      .revision = (uint16_t)revision,
+                                      .build = build};
+    return 0;
+}
+
+static int take(struct device_options *o, int option, const char *value)
+{
+    static const char *const kinds[] = {"torn", "before", "after"};
+    static const char *const times[] = {"model", "none"};
+    static const char *const strategies[] = {"swap", "overwrite", "backup"};
+    uint64_t number;
+    int index;
+    switch (option) {
+    case O_STATE:
+        o->state = value;
+        return 0;
+    case O_KEY:
+        if (o->key_count == DEVICE_KEYS) {
+            return wrong("at most 8 keys", NULL);
+        }
+        o->keys[o->key_count++] = value;
+        return 0;
+    case O_LAYOUT:
+        o->layout = value;
+        return 0;
+    case O_STRATEGY:
+        o->strategy = value;
+        return one_of(strategies, 3, value) < 0
+                   ? wrong("--strategy must be swap, overwrite or backup, not", value)
+                   : 0;
+    case O_UDP:
+        o->udp = value;
+        return 0;
+    case O_PTY:
+        o->pty = value;
+        return 0;
+    case O_RAW_PTY:
+        o->raw_pty = value;
+        return 0;
+    case O_ONCE:
+        o->once = true;
+        return 0;
+    case O_CUT:
+        if (parse_number(value, UINT32_MAX, &number) != 0 || number == 0) {
+            return wrong("--cut must be an operation number from 1, not", value);
+        }
+        o->cut = (uint32_t)number;
+        return 0;
+    case O_CUT_KIND:
+        index = one_of(kinds, 3, value);
+        o->cut_kind = (uint8_t)index;
+        return index < 0 ? wrong("--cut-kind must be before, torn or after, not", value) : 0;
+    case O_SEED:
+        return parse_number(value, UINT64_MAX, &o->seed) != 0
+                   ? wrong("--seed must be a number, not", value)
+                   : 0;
+    case O_FLASH_TIME:
+        index = one_of(times, 2, value);
+        o->time = index == 1 ? KEDGE_SIM_TIME_NONE : KEDGE_SIM_TIME_TYPICAL;
+        return index < 0 ? wrong("--flash-time must be model or none, not", value) : 0;
+    case O_CRASH_VERSION:
+        o->has_crash_version = true;
+        return parse_version(value, &o->crash_version) != 0
+                   ? wrong("--crash-version must be a version like 1.2.3 or 1.2.3+4, not", value)
+                   : 0;
+    case O_EXTERNAL_DEAD:
+        o->external_dead = true;
+        return 0;
+    default:
+        return wrong("unknown option", NULL);
+    }
+}
+
+int device_options_parse(struct device_options *options, int argc, char **argv)
+{
+    int option;
+    int index = 0;
+    *options = (struct device_options){.seed = 1, .time = KEDGE_SIM_TIME_TYPICAL};
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", table, &index)) != -1) {
+        if (option == O_HELP) {
+            fputs(usage, stdout);
+            return -1;
+        }
+        if (option == O_LATER) {
+            return wrong("not in this version of Kedge", table[index].name);
+        }
+        if (option == ':') {
+            return wrong("option needs a value", argv[optind - 1]);
+        }
+        if (option == '?') {
+            return wrong("unknown option", argv[optind - 1]);
+        }
+        if (take(options, option, optarg) != 0) {
+            return 1;
+        }
+    }
+    if (optind < argc) {
+        return wrong("unexpected word", argv[optind]);
+    }
+    if (options->state == NULL) {
+        return wrong("--state DIR is missing", NULL);
+    }
+    if (options->key_count == 0) {
+        return wrong("--key PUB.pem is missing: the loader must trust a key", NULL);
+    }
+    if (options->udp == NULL && options->pty == NULL && options->raw_pty == NULL) {
+        options->udp = "127.0.0.1:1337";
+    }
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* kedge-device's command line. */
+#ifndef KEDGE_LINUX_DEVICE_OPTIONS_H
+#define KEDGE_LINUX_DEVICE_OPTIONS_H
+
+#include <time.h>
+
+#include "kedge/image.h"
+
+#define DEVICE_KEYS 8
+#define KEDGE_UNIT_MAX 131072u /* bytes: the largest sector of the parts that are known here */
+#define KEDGE_PLAN_MAX 4096u
+
+struct device_options {
+    const char *state, *layout, *strategy;
+    const char *keys[DEVICE_KEYS];
+    size_t key_count;
+    const char *udp, *pty, *raw_pty; /* NULL: not wanted */
+    bool once, external_dead, has_crash_version;
+    struct kedge_version crash_version;
+    uint32_t cut;
+    uint8_t cut_kind; /* enum kedge_sim_cut_kind */
+    uint8_t time;     /* enum kedge_sim_time */
+    uint64_t seed;
+    time_t clock_offset; /* set by os datetime */
+};
+
+/* 0: go on. 1: wrong usage, said on stderr. -1: help was printed. */
+int device_options_parse(struct device_options *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# The main job in a dozen lines: real Nordic firmware over SMP into external SPI NOR, tested, reverted,
+# confirmed, attacked; and which flash was touched. Exit 0 only when every step gave what it says.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kedge=$PWD/build/bin/kedge
+hex=/usr/share/firmware-microbit-micropython/firmware.hex
+work=$(mktemp -d)
+port=$((20000 + $$ % 20000))
+device=
+say() { printf '\n\033[1m%2d. %s\033[0m\n' "$((step += 1))" "$*"; }
+fail() { echo "demo: $*" >&2; tail -n 5 "$work/log" >&2 || true; exit 1; }
+cleanup() { [ -z "$device" ] || kill "$device" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
+trap cleanup EXIT
+step=0
+
+smp() { "$kedge" --udp "127.0.0.1:$port" --timeout 10 "$@"; }
+start() {
+    build/bin/kedge-device --state "$work/dev" --key "$work/pub.pem" --udp "127.0.0.1:$port" "$@" >>"$work/log" 2>&1 &
+    device=$!
+    for _ in $(seq 300); do
+        smp os echo ready >/dev/null 2>&1 && return
+        kill -0 "$device" 2>/dev/null || fail "the device ended: $(tail -n 1 "$work/log")"
+        sleep 0.1
+    done
+    fail "the device does not answer"
+}
+stop() { kill "$device"; wait "$device" || fail "the device ended badly"; device=; }
+boots() { grep -c -e '^booted' -e '^nothing' "$work/log" || true; }
+# Reset and wait for the next verdict of the loader; it must contain the words given.
+reset_expect() {
+    local before
+    before=$(boots)
+    smp os reset >/dev/null
+    for _ in $(seq 600); do
+        [ "$(boots)" -gt "$before" ] && break
+        sleep 0.1
+    done
+    expect "$@"
+}
+expect() {
+    local line
+    line=$(grep -e '^booted' -e '^nothing' "$work/log" | tail -n 1)
+    echo "    device: $line"
+    case "$line" in *"$1"*) ;; *) fail "expected '$1'" ;; esac
+}
+hash_of() { "$kedge" dumpinfo --json "$1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["hash"])'; }
+
+say "A key pair, and two versions of real firmware (MicroPython for a Nordic SoC), signed"
+"$kedge" keygen -t ecdsa-p256 -k "$work/key.pem"
+"$kedge" keygen -t ecdsa-p256 -k "$work/stranger.pem"
+"$kedge" getpub -k "$work/key.pem" -e pem -o "$work/pub.pem"
+python3 tools/demo/firmware.py "$hex" "$work/fw1.bin"
+python3 tools/demo/firmware.py "$hex" "$work/fw2.bin" $'from microbit import *\ndisplay.scroll("v2")\n'
+sign() { "$kedge" sign -k "$work/$1.pem" -v "$2" -H 0x200 --pad-header -S 0x71000 --align 4 "$3" "$4"; }
+sign key 1.0.0 "$work/fw1.bin" "$work/v1.bin"
+sign key 2.0.0 "$work/fw2.bin" "$work/v2.bin"
+sign key 3.0.0 "$work/fw1.bin" "$work/v3.bin"
+sign stranger 9.0.0 "$work/fw2.bin" "$work/v9.bin"
+ls -l "$work"/v[12].bin | awk '{print "    " $5 " bytes  " $NF}'
+
+say "Version 1 into the primary slot with a debugger; the loader boots it"
+"$kedge" flash write --state "$work/dev" --slot primary "$work/v1.bin"
+start --crash-version 3.0.0
+expect "booted 1.0.0"
+
+say "Upload version 2 over SMP into the external flash"
+smp recorder clear >/dev/null
+smp image upload "$work/v2.bin"
+
+say "Which flash was touched? The recorder's answer"
+smp recorder show
+smp recorder show --json >"$work/recorder.json"
+python3 - "$work/recorder.json" <<'PY' || fail "internal flash was touched during the download"
+import json, sys
+d = json.load(open(sys.argv[1]))["download"]
+assert d["internal"]["programs"] == 0 and d["internal"]["erases"] == 0, d
+assert d["external"]["programs"] > 900 and d["external"]["erases"] >= 62, d
+PY
+
+say "Test it: one boot of version 2"
+smp image test "$(hash_of "$work/v2.bin")" >/dev/null
+"$kedge" flash inspect --state "$work/dev" | grep -i 'next boot'
+reset_expect "booted 2.0.0"
+smp image list
+
+say "Reset without a confirm: version 1 is back, bit for bit"
+reset_expect "booted 1.0.0"
+"$kedge" flash read --state "$work/dev" --slot primary "$work/back.bin"
+cmp -n "$(stat -c %s "$work/v1.bin")" "$work/v1.bin" "$work/back.bin" || fail "the old image is not the same"
+
+say "Again, and now confirmed: version 2 stays"
+smp image test "$(hash_of "$work/v2.bin")" >/dev/null
+reset_expect "booted 2.0.0"
+smp image confirm >/dev/null
+reset_expect "booted 2.0.0"
+
+say "A version 3 that crashes as soon as it runs: its watchdog resets, version 2 comes back"
+smp image upload "$work/v3.bin" --test --reset >/dev/null
+for _ in $(seq 900); do
+    grep -q '^booted 3.0.0' "$work/log" && tail -n 1 "$work/log" | grep -q '^booted 2.0.0' && break
+    sleep 0.1
+done
+grep '^booted 3.0.0' "$work/log" | sed 's/^/    device: /'
+expect "booted 2.0.0"
+
+say "An image signed by a stranger is refused by 'image test' ..."
+smp image upload "$work/v9.bin" >/dev/null
+if smp image test "$(hash_of "$work/v9.bin")" >/dev/null 2>"$work/err"; then fail "it was accepted"; fi
+sed 's/^/    /' "$work/err"
+
+say "... and by the loader, when a debugger put it there with a request"
+stop
+"$kedge" sign -k "$work/stranger.pem" -v 9.0.0 -H 0x200 --pad-header -S 0x71000 --align 4 --pad "$work/fw2.bin" "$work/v9p.bin"
+"$kedge" flash write --state "$work/dev" --slot secondary "$work/v9p.bin"
+start
+expect "booted 2.0.0"
+smp history show | tail -n 3
+
+say "What is left in the external flash, in words"
+stop
+"$kedge" flash inspect --state "$work/dev"
+echo
+echo "demo: done"
