@@ -1,0 +1,112 @@
+/* The plan: what an update is going to do, made durable once; then a program counter walks through
+ * it. The plan *is* the BODY of the journal; these are its offsets (FORMAT.md, "Journal body").
+ * There is no second copy: everybody works on the RAM copy of BODY through kedge_le16/32. */
+#ifndef KEDGE_PLAN_H
+#define KEDGE_PLAN_H
+
+#include "kedge/history.h"
+#include "kedge/layout.h"
+
+#define KEDGE_PLAN_MAGIC 0x314e524au
+
+/*  offset  field
+ *       0  u32 magic
+ *       4  u8  state      u8 attempts   u8 type       u8 method
+ *       8  u8  base       u8 old_base   u8 spare      u8 flags
+ *      12  u8  units      u8 k_old      u8 k_new      u8 undo (type that a RESTORE undoes)
+ *      16  u16 pc         u16 pc_abort
+ *      20  u32 size_old   u32 size_new                  bytes of the images
+ *      28  u32 counter    u32 counter_new               security counter: accepted, of the new one
+ *      36  u8  id_old[8]  u8 id_new[8]                  first bytes of the image hashes
+ *      52  u8  version_old[8]  u8 version_new[8]        major, minor, revision u16, build u32
+ *      68  u32 reserved
+ *      72  history: 8 records of 48 B
+ *     456  u8  same[32]  u8 backed[32]                  bit i: unit i is equal / already in backup
+ *     520  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit */
+#define KEDGE_PLAN_STATE 4
+#define KEDGE_PLAN_ATTEMPTS 5
+#define KEDGE_PLAN_TYPE 6
+#define KEDGE_PLAN_METHOD 7
+#define KEDGE_PLAN_BASE 8
+#define KEDGE_PLAN_OLD_BASE 9
+#define KEDGE_PLAN_SPARE 10
+#define KEDGE_PLAN_FLAGS 11
+#define KEDGE_PLAN_UNITS 12
+#define KEDGE_PLAN_K_OLD 13
+#define KEDGE_PLAN_K_NEW 14
+#define KEDGE_PLAN_UNDO 15
+#define KEDGE_PLAN_PC 16
+#define KEDGE_PLAN_PC_ABORT 18
+#define KEDGE_PLAN_SIZE_OLD 20
+#define KEDGE_PLAN_SIZE_NEW 24
+#define KEDGE_PLAN_COUNTER 28
+#define KEDGE_PLAN_COUNTER_NEW 32
+#define KEDGE_PLAN_ID_OLD 36
+#define KEDGE_PLAN_ID_NEW 44
+#define KEDGE_PLAN_VERSION_OLD 52
+#define KEDGE_PLAN_VERSION_NEW 60
+#define KEDGE_PLAN_HISTORY 72
+#define KEDGE_PLAN_SAME 456
+#define KEDGE_PLAN_BACKED 488
+#define KEDGE_PLAN_TABLES 520
+
+enum kedge_state { KEDGE_STATE_IDLE, KEDGE_STATE_RUN, KEDGE_STATE_TRIAL };
+
+/* The first three are the swap_info bytes of MCUboot's trailer. */
+enum kedge_type {
+    KEDGE_TYPE_TEST = 2,
+    KEDGE_TYPE_PERMANENT = 3,
+    KEDGE_TYPE_REVERT = 4,
+    KEDGE_TYPE_RESTORE = 5, /* undo a program that failed half-way */
+    KEDGE_TYPE_INSTALL = 6  /* the primary is bad: take any good image, there is none to keep */
+};
+
+enum kedge_method {
+    KEDGE_METHOD_TOGGLE,      /* all units; the images change places, shifted by the spares */
+    KEDGE_METHOD_INPLACE,     /* units that differ, by way of one spare */
+    KEDGE_METHOD_OVERWRITE,   /* secondary -> primary */
+    KEDGE_METHOD_BACKUP,      /* primary -> backup, secondary -> primary */
+    KEDGE_METHOD_FROM_BACKUP, /* backup -> primary: its revert */
+    KEDGE_METHODS
+};
+
+/* Flags: cleared by every PHASE record. */
+#define KEDGE_PLAN_TRAILER_DONE 0x01 /* the primary's trailer was written early (chip dead) */
+#define KEDGE_PLAN_REQUESTED 0x02    /* made from the mailbox, which must be consumed */
+#define KEDGE_PLAN_WIPE 0x04         /* the secondary is to be erased (policy after_confirm) */
+
+/* Bytes of the RAM copy of BODY for a pair. */
+static inline uint32_t kedge_plan_size(const struct kedge_pair *pair)
+{
+    return KEDGE_PLAN_TABLES + 8u * pair->primary.units;
+}
+
+/* An empty plan: IDLE, nothing known. */
+void kedge_plan_clear(uint8_t *plan, const struct kedge_pair *pair);
+
+/* True when `plan` was written for this layout and no field points outside of it. The CRC of BODY
+ * vouches for the bytes; this guards against a layout that changed under the journal. */
+bool kedge_plan_fits(const uint8_t *plan, const struct kedge_pair *pair);
+
+/* Fold one LOG record into the plan: the replay function of the loader's journal. `plan` is the
+ * uint8_t * of BODY. */
+void kedge_plan_fold(void *plan, uint16_t kind, uint16_t value);
+
+/* Accept the new image's security counter; it never goes down. */
+void kedge_plan_accept(uint8_t *plan);
+
+/* Exchange old and new: the plan that undoes a finished one. Its own inverse. */
+void kedge_plan_reverse(uint8_t *plan);
+
+/* Offset in the plan of the CRC of unit i of the new (old: false) or old image. */
+static inline uint32_t kedge_plan_crc_at(const uint8_t *plan, bool old, unsigned i)
+{
+    return KEDGE_PLAN_TABLES + 4u * (i + (old ? plan[KEDGE_PLAN_UNITS] : 0u));
+}
+
+static inline bool kedge_plan_bit(const uint8_t *plan, unsigned bitmap, unsigned i)
+{
+    return ((plan[bitmap + i / 8u] >> (i % 8u)) & 1u) != 0;
+}
+
+#endif
