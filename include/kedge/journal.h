@@ -42,7 +42,8 @@ typedef void (*kedge_journal_replay)(void *ctx, uint16_t kind, uint16_t value);
  * Ensures: on 0 body and replay give one state, from one read of each byte that decided.
  * Errors: KEDGE_E_NONE: no valid sector (factory, or destroyed; a word that the flash cannot read,
  * as torn ones behind ECC, counts as not exact): body is left as the caller filled it, take_over is
- * allowed. KEDGE_E_ALIGN, KEDGE_E_SPACE: the region cannot hold such a journal; nothing works. */
+ * allowed. KEDGE_E_SPACE: the region cannot hold such a journal, KEDGE_E_UNSUPPORTED: there is no
+ * region: call nothing else. */
 int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay replay, void *ctx);
 
 /* Make journal->body the state, in a sector erased now (J3).

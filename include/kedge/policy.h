@@ -22,15 +22,32 @@ struct kedge_policy {
 
 extern const struct kedge_policy kedge_policy_default; /* keep, off, 1, allow, allow, off; no locks */
 
-/* Settings BODY: u32 magic "KSET", policy values (one byte each, 0xFF: default), reserved. */
+/* Settings BODY (FORMAT.md "Settings"): u32 magic "KSET", one byte a key (0xFF: default), reserved.
+ * A journal of its own with room on flash for a longer body: what the agent adds later (BLE bonds)
+ * lies behind these 32 bytes, and a loader that knows only them reads them all the same. */
+#define KEDGE_SETTINGS_MAGIC 0x5445534Bu /* "KSET" */
 #define KEDGE_SETTINGS_BODY 32
+#define KEDGE_SETTINGS_RESERVE 1024 /* bytes on flash for body and CRC */
 
-/* Read the settings over the defaults; anything unreadable or implausible leaves the default. */
+/* True when `value` is one that `key` may have. */
+bool kedge_policy_allows(unsigned key, uint8_t value);
+
+/* Read the settings over the defaults; anything unreadable or implausible leaves the default, and so
+ * does a locked key. Read only. */
 void kedge_policy_load(const struct kedge_region *settings, const struct kedge_policy *defaults,
                        struct kedge_policy *policy);
-/* Set one key durably. KEDGE_E_REFUSED: locked; KEDGE_E_FORMAT: no such value. */
+
+/* Set one key durably, and in `policy`. Writes nothing when it is stored so already.
+ * After a power cut: the old value or the new one; kedge_policy_settle() makes it one of them.
+ * Errors, with nothing changed: KEDGE_E_REFUSED: locked; KEDGE_E_FORMAT: no such value;
+ * KEDGE_E_UNSUPPORTED: the board has no settings region; the journal's own. */
 int kedge_policy_store(const struct kedge_region *settings, struct kedge_policy *policy,
                        enum kedge_policy_key key, uint8_t value);
+
+/* For the agent's start, before kedge_policy_load(): a store that a cut interrupted may read as done
+ * at one boot and as not done at the next; this writes what it reads now, for good. Writes nothing
+ * otherwise. 0 or the journal's error (the settings then stay as they are). */
+int kedge_policy_settle(const struct kedge_region *settings);
 
 /* Words: "after_confirm", "keep" ... ; NULL when there is no such key or value. */
 const char *kedge_policy_key_text(enum kedge_policy_key key);

@@ -84,7 +84,7 @@ static int measure(struct kedge_journal *j)
     uint32_t block, records;
 
     if (j->region.flash == NULL) {
-        return KEDGE_E_NONE;
+        return KEDGE_E_UNSUPPORTED;
     }
     block = j->region.flash->geometry.write_block;
     if (block > CHUNK) {
