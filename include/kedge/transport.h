@@ -30,13 +30,10 @@ struct kedge_console {
 
 void kedge_console_start(struct kedge_console *console, struct kedge_buf packet);
 
-/* Take one byte from the line. 1: a whole message with the right CRC is there, until the next push;
- * 0: not yet. Lines of any length, CR anywhere, other text between; a start restarts, anything
+/* Take one byte from the line. 1: *message is a whole message with the right CRC, valid until the
+ * next push; 0: not yet. Lines of any length, CR anywhere, other text between; a start restarts, anything
  * malformed, too long or with a wrong CRC drops its packet silently (the sender asks again). */
-int kedge_console_push(struct kedge_console *console, uint8_t byte);
-
-/* The message, after push gave 1. */
-struct kedge_bytes kedge_console_message(const struct kedge_console *console);
+int kedge_console_push(struct kedge_console *console, uint8_t byte, struct kedge_bytes *message);
 
 /* ---- console, sending ---------------------------------------------------------------------- */
 
@@ -66,12 +63,10 @@ struct kedge_raw {
 
 void kedge_raw_start(struct kedge_raw *raw, struct kedge_buf buffer);
 
-/* Take one byte. 1: a whole message is there, until the next push; 0: not yet. A message longer than
+/* Take one byte. 1: *message is a whole message, valid until the next push; 0: not yet. A message longer than
  * the buffer is passed over as a whole, so the next one is found; a byte that cannot start a message
  * is ignored. */
-int kedge_raw_push(struct kedge_raw *raw, uint8_t byte);
-
-struct kedge_bytes kedge_raw_message(const struct kedge_raw *raw);
+int kedge_raw_push(struct kedge_raw *raw, uint8_t byte, struct kedge_bytes *message);
 
 /* Nothing came for KEDGE_RAW_IDLE_MS: what is there of a message is dropped. */
 void kedge_raw_idle(struct kedge_raw *raw);

@@ -68,7 +68,7 @@ static void take_digit(struct kedge_console *c, uint8_t byte)
     }
 }
 
-static int end_line(struct kedge_console *c)
+static int end_line(struct kedge_console *c, struct kedge_bytes *message)
 {
     const bool in_line = c->state == DIGITS;
     const size_t size = packet_size(c);
@@ -86,8 +86,12 @@ static int end_line(struct kedge_console *c)
     }
     c->open = false;
     /* The CRC over message and CRC is 0. */
-    return size >= KEDGE_CONSOLE_OVERHEAD &&
-           kedge_crc16(0, kedge_bytes(c->packet.at + 2, size - 2)) == 0;
+    if (size < KEDGE_CONSOLE_OVERHEAD ||
+        kedge_crc16(0, kedge_bytes(c->packet.at + 2, size - 2)) != 0) {
+        return 0;
+    }
+    *message = kedge_bytes(c->packet.at + 2, size - KEDGE_CONSOLE_OVERHEAD);
+    return 1;
 }
 
 static void begin_line(struct kedge_console *c, bool first)
@@ -102,7 +106,7 @@ static void begin_line(struct kedge_console *c, bool first)
     c->state = c->open ? DIGITS : TEXT;
 }
 
-int kedge_console_push(struct kedge_console *console, uint8_t byte)
+int kedge_console_push(struct kedge_console *console, uint8_t byte, struct kedge_bytes *message)
 {
     const uint8_t state = console->state;
 
@@ -110,7 +114,7 @@ int kedge_console_push(struct kedge_console *console, uint8_t byte)
         return 0;
     }
     if (byte == '\n') {
-        return end_line(console);
+        return end_line(console, message);
     }
     /* Start bytes are found anywhere: no text and no base64 has them, and a lost LF costs one packet
      * instead of two. */
@@ -126,9 +130,4 @@ int kedge_console_push(struct kedge_console *console, uint8_t byte)
         console->state = TEXT;
     }
     return 0;
-}
-
-struct kedge_bytes kedge_console_message(const struct kedge_console *console)
-{
-    return kedge_bytes(console->packet.at + 2, packet_size(console) - KEDGE_CONSOLE_OVERHEAD);
 }

@@ -20,7 +20,7 @@ static uint32_t message_size(const struct kedge_raw *raw)
     return HEADER + (uint32_t)kedge_be16(raw->buffer.at + 2);
 }
 
-int kedge_raw_push(struct kedge_raw *raw, uint8_t byte)
+int kedge_raw_push(struct kedge_raw *raw, uint8_t byte, struct kedge_bytes *message)
 {
     /* The message before this byte was handed out, or passed over. */
     if (raw->have >= HEADER && raw->have == message_size(raw)) {
@@ -33,10 +33,9 @@ int kedge_raw_push(struct kedge_raw *raw, uint8_t byte)
         raw->buffer.at[raw->have] = byte;
     }
     raw->have++;
-    return raw->have >= HEADER && raw->have == message_size(raw) && raw->have <= raw->buffer.size;
-}
-
-struct kedge_bytes kedge_raw_message(const struct kedge_raw *raw)
-{
-    return kedge_bytes(raw->buffer.at, message_size(raw));
+    if (raw->have < HEADER || raw->have != message_size(raw) || raw->have > raw->buffer.size) {
+        return 0;
+    }
+    *message = kedge_bytes(raw->buffer.at, raw->have);
+    return 1;
 }
