@@ -1,5 +1,13 @@
 /* SPI-NOR driver: JEDEC commands over one bus function. No chip select, register or pin is known
- * here; a board supplies struct kedge_spi_bus. Facts: facts/flash-parts.md, JESD216 (SFDP). */
+ * here; a board supplies struct kedge_spi_bus. Facts: facts/flash-parts.md, JESD216 (SFDP).
+ *
+ * Chips above 16 MiB are addressed by four bytes in commands of their own (13h, 12h, 21h, DCh), so
+ * a mode that an application left behind does not matter.
+ *
+ * Errors of every operation: KEDGE_E_DEAD (status reads 0xFF, or write enable has no effect),
+ * KEDGE_E_BUSY (longer than its longest time; stays until the next probe), KEDGE_E_PROTECTED (any
+ * block-protect bit is set: nothing is programmed or erased), KEDGE_E_IO (the bus). Status is read
+ * three times and the majority counts. Contents are not read back: that is the caller's. */
 #ifndef KEDGE_SPINOR_H
 #define KEDGE_SPINOR_H
 
@@ -14,20 +22,27 @@ struct kedge_spi_bus {
     void *ctx;
 };
 
+struct kedge_spinor;
+
 /* What is known of a part without SFDP, or better than SFDP. Data, not code. */
 struct kedge_spinor_part {
     uint8_t id[3]; /* JEDEC id; all 0: the generic part, any id is accepted, SFDP must be there */
+    uint8_t flags; /* KEDGE_SPINOR_... */
     const char *name;
     uint32_t size;
-    uint32_t erase_size;    /* smallest, bytes */
+    uint32_t erase_size;    /* smallest, bytes; erased by command 20h (64 KiB: D8h) */
     uint32_t erase_max_us;  /* limits for polling: smallest erase, */
-    uint32_t block_max_us;  /* 64 K erase, */
+    uint32_t block_max_us;  /* 64 K erase (0: the part has no 32 K and 64 K erase), */
     uint32_t page_max_us;   /* page program */
-    uint8_t flags;          /* KEDGE_SPINOR_... */
+    /* kedge_spinor_sfdp; NULL: this entry is all there is to know, and the parser is not linked */
+    int (*sfdp)(struct kedge_spinor *nor);
 };
 #define KEDGE_SPINOR_MX_HIGH_PERFORMANCE 0x01 /* MX25R: set the bit in configuration register 2 */
 
+/* The same chip with its SFDP read, and from the table alone (a smaller loader). Known parts must
+ * have the size of the entry, whatever SFDP says, else KEDGE_E_FOREIGN. */
 extern const struct kedge_spinor_part kedge_spinor_mx25r64;
+extern const struct kedge_spinor_part kedge_spinor_mx25r64_table;
 extern const struct kedge_spinor_part kedge_spinor_w25q64;
 extern const struct kedge_spinor_part kedge_spinor_gd25q16;
 extern const struct kedge_spinor_part kedge_spinor_generic;
@@ -36,12 +51,20 @@ struct kedge_spinor {
     const struct kedge_spi_bus *bus;
     const struct kedge_spinor_part *part;
     struct kedge_geometry geometry; /* after probe: from SFDP where the part has it */
-    uint32_t pending_max_us;        /* 0: nothing posted */
+    uint32_t erase_max_us, block_max_us, page_max_us; /* as in the part, or from SFDP */
+    uint32_t pending_max_us;        /* limit of the posted operation; 0: nothing posted */
+    int error;                      /* of the last probe or a time-out; every operation returns it */
     uint8_t blocks;                 /* bit 0: 32 K erase, bit 1: 64 K erase available */
-    uint8_t alive;
+    uint8_t alive;                  /* error == 0 */
 };
 
 extern const struct kedge_flash_ops kedge_spinor_ops;
+
+/* Take geometry, erase types and time limits from the chip's SFDP (JESD216: header, first parameter
+ * table, 9 or more words). Every value is checked; two readings must agree; what is nonsense leaves
+ * the table entry as it was. 0; KEDGE_E_FOREIGN when the size contradicts a known part, or when a
+ * generic one has no usable SFDP; KEDGE_E_IO. For the part table's use; nobody else calls it. */
+int kedge_spinor_sfdp(struct kedge_spinor *nor);
 
 /* Probe the chip and fill `flash`. On KEDGE_E_DEAD, _FOREIGN or _BUSY `flash` is filled all the
  * same (from the part table), every operation on it returns the error, and ops->probe tries again. */

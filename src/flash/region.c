@@ -1,0 +1,81 @@
+/* Regions: the one place where address and length are judged. What passes here is inside the device
+ * and aligned, so no driver checks again. */
+#include "kedge/flash.h"
+
+/* 0 when [at, at + size) lies inside the region and both are multiples of `align`. */
+static int check(const struct kedge_region *region, uint32_t at, size_t size, uint32_t align)
+{
+    if (region->flash == NULL || at > region->size || size > region->size - at)
+        return KEDGE_E_BOUNDS;
+    if (((at | (uint32_t)size) & (align - 1)) != 0)
+        return KEDGE_E_ALIGN;
+    return 0;
+}
+
+int kedge_region_read(const struct kedge_region *region, uint32_t at, struct kedge_buf to)
+{
+    int error = check(region, at, to.size, 1);
+
+    if (error != 0 || to.size == 0)
+        return error;
+    return region->flash->ops->read(region->flash->ctx, region->start + at, to);
+}
+
+int kedge_region_program(const struct kedge_region *region, uint32_t at, struct kedge_bytes from)
+{
+    int error = check(region, at, from.size, 1);
+
+    if (error == 0)
+        error = check(region, at, from.size, region->flash->geometry.write_block);
+    if (error != 0 || from.size == 0)
+        return error;
+    return region->flash->ops->program(region->flash->ctx, region->start + at, from);
+}
+
+int kedge_region_erase(const struct kedge_region *region, uint32_t at, uint32_t size)
+{
+    int error = check(region, at, size, 1);
+
+    if (error == 0)
+        error = check(region, at, size, region->flash->geometry.erase_size);
+    if (error != 0 || size == 0)
+        return error;
+    return region->flash->ops->erase(region->flash->ctx, region->start + at, size);
+}
+
+int kedge_region_sync(const struct kedge_region *region)
+{
+    if (region->flash == NULL)
+        return KEDGE_E_BOUNDS;
+    return region->flash->ops->sync(region->flash->ctx);
+}
+
+int kedge_region_blank(const struct kedge_region *region, uint32_t at, uint32_t size,
+                       struct kedge_buf scratch, bool *blank)
+{
+    int error = check(region, at, size, 1);
+
+    KEDGE_ASSERT(scratch.size > 0);
+    *blank = false;
+    while (error == 0 && size > 0) {
+        if (scratch.size > size)
+            scratch.size = size;
+        error = kedge_region_read(region, at, scratch);
+        if (error == 0 &&
+            !kedge_all(kedge_bytes(scratch.at, scratch.size), region->flash->geometry.erased))
+            return 0;
+        at += (uint32_t)scratch.size;
+        size -= (uint32_t)scratch.size;
+    }
+    *blank = error == 0;
+    return error;
+}
+
+bool kedge_region_overlap(const struct kedge_region *a, const struct kedge_region *b)
+{
+    if (a->flash == NULL || a->flash != b->flash)
+        return false;
+    if (a->start <= b->start)
+        return b->size > 0 && a->size > b->start - a->start;
+    return a->size > 0 && b->size > a->start - b->start;
+}
