@@ -59,26 +59,49 @@ static int encode(EVP_PKEY *key, struct key_file *file)
     return fits ? 0 : -1;
 }
 
-int key_file_read(const char *path, struct key_file *file, char *why)
+static EVP_PKEY *open_key(const char *path, char *why)
 {
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        snprintf(why, KEY_FILE_WHY, "cannot read key %s: %s", path, strerror(errno));
-        return -1;
+        snprintf(why, KEY_FILE_WHY, "cannot read key %.160s: %s", path, strerror(errno));
+        return NULL;
     }
     EVP_PKEY *key = read_any(f);
     fclose(f);
     if (key == NULL) {
         snprintf(why, KEY_FILE_WHY,
-                 "%s holds no readable PEM key: give a public key (kedge getpub -k KEY.pem -e pem)",
+                 "%.120s holds no readable PEM key: give a public key (kedge getpub -k KEY.pem -e pem)",
                  path);
+    }
+    return key;
+}
+
+int key_file_copy(const char *from, const char *to, char *why)
+{
+    EVP_PKEY *key = open_key(from, why);
+    if (key == NULL) {
+        return -1;
+    }
+    FILE *f = fopen(to, "wb");
+    const bool written = f != NULL && PEM_write_PUBKEY(f, key) == 1;
+    if (f == NULL || fclose(f) != 0 || !written) {
+        snprintf(why, KEY_FILE_WHY, "cannot write %.160s: %s", to, strerror(errno));
+    }
+    EVP_PKEY_free(key);
+    return written ? 0 : -1;
+}
+
+int key_file_read(const char *path, struct key_file *file, char *why)
+{
+    EVP_PKEY *key = open_key(path, why);
+    if (key == NULL) {
         return -1;
     }
     file->key.type = type_of(key);
     const int result = file->key.type == NULL ? -1 : encode(key, file);
     if (result != 0) {
         snprintf(why, KEY_FILE_WHY,
-                 "%s is no signing key that Kedge verifies: use ecdsa-p256, ecdsa-p384, ed25519, "
+                 "%.120s is no signing key that Kedge verifies: use ecdsa-p256, ecdsa-p384, ed25519, "
                  "rsa-2048 or rsa-3072",
                  path);
     }

@@ -16,4 +16,8 @@ struct key_file {
  * RSA-2048 and -3072. -1 with the reason and what to do in `why`. `file` must not move afterwards. */
 int key_file_read(const char *path, struct key_file *file, char *why);
 
+/* Write the public half of the key in `from` to `to` as PEM: a state directory remembers which keys
+ * its device trusts. */
+int key_file_copy(const char *from, const char *to, char *why);
+
 #endif

@@ -226,6 +226,31 @@ int state_open_dumps(struct state *state, const char *layout, const char *intern
     return 0;
 }
 
+int state_open_copy(struct state *state, const struct state *from, char *why)
+{
+    struct kedge_sim_part parts[KEDGE_DEVICES];
+    const struct kedge_sim_config config = {.internal = &parts[KEDGE_INTERNAL],
+                                            .external = &parts[KEDGE_EXTERNAL],
+                                            .time = KEDGE_SIM_TIME_TYPICAL};
+    memset(state, 0, sizeof *state);
+    state->lock = -1;
+    state->file = from->file;
+    if (layout_file_parts(&state->file, parts, why) != 0 ||
+        kedge_sim_board_open(&state->board, &config, why) != 0) {
+        state_close(state);
+        return -1;
+    }
+    for (uint8_t d = 0; d < KEDGE_DEVICES; d++) {
+        kedge_sim_poke(state->board.sim, d, 0,
+                       kedge_bytes(kedge_sim_contents(from->board.sim, d), parts[d].geometry.size));
+    }
+    if (assemble(state, why) != 0) {
+        state_close(state);
+        return -1;
+    }
+    return 0;
+}
+
 void state_close(struct state *state)
 {
     if (state->board.sim != NULL) {

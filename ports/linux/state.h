@@ -38,6 +38,9 @@ int state_open(struct state *state, const struct state_options *options, char *w
 int state_open_dumps(struct state *state, const char *layout, const char *internal,
                      const char *external, char *why);
 
+/* A copy in memory of what `from`'s flashes hold: for trying what the loader would do. */
+int state_open_copy(struct state *state, const struct state *from, char *why);
+
 void state_close(struct state *state);
 
 /* A whole file into malloc'd memory; NULL with the reason in `why`. */

@@ -1,0 +1,457 @@
+/* kedge-device: the loader and the update agent on simulated flashes, with real sockets. It boots,
+ * serves, resets, reverts; the payload of the image is not executed, so any signed firmware serves.
+ * PRODUCT.md, "kedge-device", is the contract. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device_options.h"
+#include "kedge/service.h"
+#include "key_file.h"
+#include "state.h"
+#include "wire.h"
+
+#define EXIT_CUT 9
+#define EXIT_NOTHING 3
+#define WATCHDOG_MS 500 /* a crashed image is reset after so long */
+
+struct device {
+    struct device_options options;
+    struct state state;
+    struct key_file key_files[DEVICE_KEYS];
+    struct kedge_key keys[2 * DEVICE_KEYS];
+    size_t key_count;
+    struct wire wires[WIRE_MAX];
+    size_t wire_count;
+    FILE *trace;
+    uint64_t real_start_us;
+    uint8_t unit[KEDGE_UNIT_MAX];
+    uint8_t plan[KEDGE_PLAN_MAX];
+    uint8_t scratch[4096];
+    struct kedge_boot_config boot_config;
+    struct kedge_boot_report report;
+    struct kedge_agent agent;
+    struct kedge_agent_config agent_config;
+    struct kedge_service service;
+    uint32_t boots;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_stop(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static uint64_t real_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static void sleep_us(uint64_t us)
+{
+    struct timespec t = {.tv_sec = (time_t)(us / 1000000u),
+                         .tv_nsec = (long)(us % 1000000u) * 1000};
+    while (nanosleep(&t, &t) != 0 && errno == EINTR && !stop) {
+    }
+}
+
+/* ---- the simulator's hooks -------------------------------------------------------------------- */
+
+/* The modelled clock must not run ahead of the real one. */
+static void on_pace(void *ctx, uint64_t now_us)
+{
+    const struct device *device = ctx;
+    const uint64_t real = real_us() - device->real_start_us;
+    if (now_us > real + 1000) {
+        sleep_us(now_us - real);
+    }
+}
+
+static void on_trace(void *ctx, const struct kedge_sim_event *event)
+{
+    struct device *device = ctx;
+    fprintf(device->trace, "%llu %u %s %s %s 0x%06X %u\n", (unsigned long long)event->time_us,
+            device->boots, kedge_phase_text(device->state.recorder.phase),
+            event->device == KEDGE_INTERNAL ? "internal" : "external",
+            event->operation == KEDGE_OP_ERASE ? "erase" : "program", event->at, event->size);
+}
+
+static void on_violation(void *ctx, const char *message)
+{
+    (void)ctx;
+    fprintf(stderr, "kedge-device: flash rule broken: %s: this is a bug in Kedge, please report it\n",
+            message);
+    fflush(NULL);
+    _exit(1);
+}
+
+static void on_cut(void *ctx)
+{
+    const struct device *device = ctx;
+    fprintf(stderr, "kedge-device: power cut at operation %u of this run\n", device->options.cut);
+    fflush(NULL);
+    _exit(EXIT_CUT);
+}
+
+/* ---- boot ------------------------------------------------------------------------------------- */
+
+static bool is_crash_version(const struct device *device)
+{
+    const struct kedge_version *v = &device->report.version;
+    return device->options.has_crash_version && device->report.boots &&
+           kedge_version_compare(v, &device->options.crash_version) == 0;
+}
+
+static void print_verdict(const struct device *device)
+{
+    const struct kedge_boot_report *report = &device->report;
+    char version[32];
+    if (report->boots) {
+        kedge_version_text(&report->version, version);
+        printf("booted %s (%s", version, kedge_reason_text(report->reason));
+    } else {
+        printf("nothing bootable: %s", kedge_reason_text(report->reason));
+    }
+    if (report->verdict != KEDGE_IMAGE_GOOD) {
+        printf(": %s", kedge_verdict_text(report->verdict));
+    }
+    if (!report->external_alive) {
+        printf("; the external flash does not answer");
+    }
+    printf(report->boots ? ")\n" : "\n");
+    fflush(stdout);
+}
+
+static int boot(struct device *device)
+{
+    device->boots++;
+    if (device->trace != NULL) {
+        fprintf(device->trace, "# power-on %u\n", device->boots);
+    }
+    const int result = kedge_boot(&device->boot_config, &device->report);
+    if (result != 0) {
+        fprintf(stderr, "kedge-device: the loader cannot work with this layout: %s\n",
+                kedge_error_text(result));
+        return 1;
+    }
+    print_verdict(device);
+    return 0;
+}
+
+/* ---- the agent -------------------------------------------------------------------------------- */
+
+static uint32_t now_ms(void *ctx)
+{
+    (void)ctx;
+    return (uint32_t)(real_us() / 1000u);
+}
+
+static int get_time(void *ctx, char *text, size_t size)
+{
+    const struct device *device = ctx;
+    struct timespec t;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += device->options.clock_offset;
+    gmtime_r(&t.tv_sec, &tm);
+    char seconds[32];
+    strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &tm);
+    const int n = snprintf(text, size, "%s.%06ld+00:00", seconds, t.tv_nsec / 1000);
+    return n > 0 && (size_t)n < size ? 0 : KEDGE_E_SPACE;
+}
+
+/* yyyy-MM-dd'T'HH:mm:ss with anything behind it; kept as an offset to the machine's own clock. */
+static int set_time(void *ctx, struct kedge_bytes text)
+{
+    struct device *device = ctx;
+    char copy[40] = "";
+    struct tm tm = {0};
+    if (text.size >= sizeof copy) {
+        return KEDGE_E_FORMAT;
+    }
+    memcpy(copy, text.at, text.size);
+    if (strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm) == NULL) {
+        return KEDGE_E_FORMAT;
+    }
+    device->options.clock_offset = timegm(&tm) - time(NULL);
+    return 0;
+}
+
+static struct kedge_system system_of(struct device *device)
+{
+    return (struct kedge_system){.kernel_name = "Kedge",
+                                 .node_name = "kedge-device",
+                                 .build_time = "unknown",
+                                 .machine = "linux",
+                                 .hardware = "virtual",
+                                 .get_time = get_time,
+                                 .set_time = set_time,
+                                 .ctx = device,
+                                 .buffer_size = KEDGE_SMP_MESSAGE_MAX,
+                                 .buffer_count = 4};
+}
+
+/* In model time the simulated chip works on while nobody asks: let its clock follow the real one. */
+static void follow_clock(struct device *device)
+{
+    if (device->options.time != KEDGE_SIM_TIME_NONE) {
+        const uint64_t real = real_us() - device->real_start_us;
+        const uint64_t model = kedge_sim_now_us(device->state.board.sim);
+        if (real > model) {
+            kedge_sim_wait_us(device->state.board.sim, real - model);
+        }
+    }
+}
+
+static void serve_wire(struct device *device, struct wire *wire)
+{
+    static uint8_t reply[KEDGE_SMP_MESSAGE_MAX];
+    struct kedge_bytes message;
+    size_t size;
+    for (int burst = 0; burst < 16 && !device->service.reset_requested; burst++) {
+        if (wire_receive(wire, &message) != 1) {
+            return;
+        }
+        follow_clock(device);
+        if (kedge_service_handle(&device->service, wire->peer, message,
+                                 kedge_buf(reply, sizeof reply), &size) == 0) {
+            wire_send(wire, kedge_bytes(reply, size));
+        }
+    }
+}
+
+/* Serves until a reset is requested or the process is told to stop. */
+static void serve(struct device *device)
+{
+    struct pollfd polls[WIRE_MAX];
+    bool busy = false;
+    while (!stop && !device->service.reset_requested) {
+        for (size_t i = 0; i < device->wire_count; i++) {
+            polls[i] = (struct pollfd){.fd = device->wires[i].fd, .events = POLLIN};
+        }
+        const int ready = poll(polls, (nfds_t)device->wire_count, busy ? 0 : 250);
+        for (size_t i = 0; ready > 0 && i < device->wire_count; i++) {
+            if (polls[i].revents & POLLIN) {
+                serve_wire(device, &device->wires[i]);
+            } else if (polls[i].revents != 0) {
+                sleep_us(10000); /* a pty whose client hung up says so at once, again and again */
+            }
+        }
+        follow_clock(device);
+        busy = ready <= 0 && kedge_agent_idle(&device->agent);
+    }
+}
+
+static void start_agent(struct device *device, const struct kedge_system *system)
+{
+    const struct kedge_service before = device->service;
+    kedge_recorder_phase(&device->state.recorder, KEDGE_PHASE_IDLE);
+    kedge_agent_start(&device->agent, &device->agent_config);
+    kedge_service_start(&device->service, &device->agent, system);
+    device->service.reset_peer = before.reset_peer; /* a repeated reset is the same reset */
+    device->service.reset_ms = before.reset_ms;
+    device->service.reset_sequence = before.reset_sequence;
+    device->service.reset_mode = before.reset_mode;
+}
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+static int open_wires(struct device *device)
+{
+    char why[WIRE_WHY];
+    const struct device_options *o = &device->options;
+    const struct {
+        const char *where;
+        uint8_t kind;
+    } wanted[] = {{o->udp, WIRE_UDP}, {o->pty, WIRE_CONSOLE}, {o->raw_pty, WIRE_RAW}};
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        struct wire *wire = &device->wires[device->wire_count];
+        if (wanted[i].where == NULL) {
+            continue;
+        }
+        const int result = wanted[i].kind == WIRE_UDP
+                               ? wire_open_udp(wire, wanted[i].where, why)
+                               : wire_open_pty(wire, wanted[i].where, wanted[i].kind, why);
+        if (result != 0) {
+            fprintf(stderr, "kedge-device: %s\n", why);
+            return -1;
+        }
+        device->wire_count++;
+    }
+    return 0;
+}
+
+static int open_state(struct device *device)
+{
+    char why[LAYOUT_WHY];
+    char path[4096];
+    const struct device_options *o = &device->options;
+    const struct state_options options = {.directory = o->state,
+                                          .layout = o->layout,
+                                          .seed = o->seed,
+                                          .time = o->time,
+                                          .exclusive = true};
+    if (state_open(&device->state, &options, why) != 0) {
+        fprintf(stderr, "kedge-device: %s\n", why);
+        return -1;
+    }
+    snprintf(path, sizeof path, "%s/trace", o->state);
+    device->trace = fopen(path, "a");
+    if (device->trace == NULL) {
+        fprintf(stderr, "kedge-device: cannot write %s: %s\n", path, strerror(errno));
+        return -1;
+    }
+    const struct kedge_sim_hooks hooks = {.ctx = device,
+                                          .cut = on_cut,
+                                          .trace = on_trace,
+                                          .violated = on_violation,
+                                          .pace = o->time == KEDGE_SIM_TIME_NONE ? NULL : on_pace};
+    const struct kedge_sim_faults faults = {.seed = o->seed,
+                                            .cut_at = o->cut,
+                                            .cut_kind = o->cut_kind,
+                                            .external_dead = o->external_dead};
+    kedge_sim_hooks(device->state.board.sim, &hooks);
+    kedge_sim_arm(device->state.board.sim, &faults);
+    kedge_sim_board_power_on(&device->state.board);
+    return 0;
+}
+
+static int load_keys(struct device *device)
+{
+    char why[KEY_FILE_WHY];
+    for (size_t i = 0; i < device->options.key_count; i++) {
+        if (key_file_read(device->options.keys[i], &device->key_files[i], why) != 0) {
+            fprintf(stderr, "kedge-device: %s\n", why);
+            return -1;
+        }
+        device->keys[device->key_count++] = device->key_files[i].key;
+        if (device->key_files[i].key.type == &kedge_ed25519) { /* it signs by two image hashes */
+            device->keys[device->key_count] = device->key_files[i].key;
+            device->keys[device->key_count++].type = &kedge_ed25519_sha512;
+        }
+    }
+    return 0;
+}
+
+/* The directory remembers which keys its device trusts, for `flash inspect`. */
+static int remember_keys(const struct device *device)
+{
+    char why[KEY_FILE_WHY];
+    char path[4096];
+    for (size_t i = 0; i < DEVICE_KEYS; i++) {
+        snprintf(path, sizeof path, "%s/key%zu.pem", device->options.state, i);
+        if (i >= device->options.key_count) {
+            unlink(path);
+        } else if (key_file_copy(device->options.keys[i], path, why) != 0) {
+            fprintf(stderr, "kedge-device: %s\n", why);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static const struct kedge_strategy *strategy_of(const struct device *device)
+{
+    const char *name =
+        device->options.strategy != NULL ? device->options.strategy : device->state.file.strategy;
+    return strcmp(name, "swap") == 0        ? &kedge_swap
+           : strcmp(name, "overwrite") == 0 ? &kedge_overwrite
+           : strcmp(name, "backup") == 0    ? &kedge_backup
+                                            : NULL;
+}
+
+static int configure(struct device *device)
+{
+    const struct kedge_strategy *strategy = strategy_of(device);
+    if (strategy == NULL) {
+        fprintf(stderr, "kedge-device: strategy must be swap, overwrite or backup\n");
+        return -1;
+    }
+    if (kedge_boot_state_size(&device->state.layout) > sizeof device->plan ||
+        device->state.pair.primary.unit > sizeof device->unit) {
+        fprintf(stderr, "kedge-device: the layout has too many units or too large ones\n");
+        return -1;
+    }
+    device->boot_config = (struct kedge_boot_config){
+        .layout = &device->state.layout,
+        .strategy = strategy,
+        .keys = device->keys,
+        .key_count = device->key_count,
+        .defaults = &kedge_policy_default,
+        .recorder = &device->state.recorder,
+        .unit = kedge_buf(device->unit, device->state.pair.primary.unit),
+        .state = kedge_buf(device->plan, sizeof device->plan)};
+    device->agent_config = (struct kedge_agent_config){.layout = &device->state.layout,
+                                                       .keys = device->keys,
+                                                       .key_count = device->key_count,
+                                                       .defaults = &kedge_policy_default,
+                                                       .boot = &device->report,
+                                                       .recorder = &device->state.recorder,
+                                                       .now_ms = now_ms,
+                                                       .scratch = kedge_buf(
+                                                           device->scratch, sizeof device->scratch)};
+    return 0;
+}
+
+/* Boots again and again, as a device does. */
+static int run(struct device *device)
+{
+    const struct kedge_system system = system_of(device);
+    while (!stop) {
+        if (boot(device) != 0) {
+            return 1;
+        }
+        if (device->options.once) {
+            return device->report.boots ? 0 : EXIT_NOTHING;
+        }
+        if (is_crash_version(device)) {
+            sleep_us(WATCHDOG_MS * 1000u);
+        } else {
+            start_agent(device, &system);
+            serve(device);
+        }
+        fflush(device->trace);
+        kedge_sim_warm_reset(device->state.board.sim);
+        device->state.flash[KEDGE_EXTERNAL].ops->probe(device->state.flash[KEDGE_EXTERNAL].ctx);
+    }
+    return 0;
+}
+
+static struct device the_device;
+
+int main(int argc, char **argv)
+{
+    struct device *device = &the_device;
+    const int parsed = device_options_parse(&device->options, argc, argv);
+    if (parsed != 0) {
+        return parsed > 0 ? 2 : 0;
+    }
+    const struct sigaction action = {.sa_handler = on_stop};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    device->real_start_us = real_us();
+    int result = 1;
+    if (load_keys(device) == 0 && open_state(device) == 0 && remember_keys(device) == 0 && configure(device) == 0 &&
+        (device->options.once || open_wires(device) == 0)) {
+        result = run(device);
+    }
+    for (size_t i = 0; i < device->wire_count; i++) {
+        wire_close(&device->wires[i]);
+    }
+    if (device->trace != NULL) {
+        fclose(device->trace);
+    }
+    state_close(&device->state);
+    return result;
+}

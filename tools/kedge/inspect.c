@@ -1,0 +1,377 @@
+/* The words of `flash inspect`. The next boot is not guessed: the loader runs on a copy of both
+ * flashes in memory and says what it did. Where no key is given that cannot be done; then the
+ * trailers are read as MCUboot's loader would read them (facts 7.6). */
+#include "inspect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kedge/history.h"
+#include "kedge/plan.h"
+#include "kedge/policy.h"
+#include "kedge/swap.h"
+
+#define UNIT_MAX 131072u
+#define STATE_MAX 8192u
+
+struct view {
+    FILE *out;
+    struct state *state;
+    const struct kedge_key *keys;
+    size_t key_count;
+};
+
+static const uint8_t *bytes_of(const struct view *v, const struct kedge_region *region)
+{
+    const uint8_t device = region->flash == &v->state->flash[KEDGE_INTERNAL] ? KEDGE_INTERNAL
+                                                                             : KEDGE_EXTERNAL;
+    return kedge_sim_contents(v->state->board.sim, device) + region->start;
+}
+
+static void heading(const struct view *v, const char *name, const struct kedge_region *region)
+{
+    const uint8_t *at = bytes_of(v, region);
+    const uint32_t sector = region->flash->geometry.erase_size;
+    uint32_t used = 0;
+    uint32_t bytes = 0;
+    for (uint32_t s = 0; s < region->size; s += sector) {
+        uint32_t in_sector = 0;
+        for (uint32_t i = 0; i < sector; i++) {
+            in_sector += at[s + i] != region->flash->geometry.erased;
+        }
+        used += in_sector != 0;
+        bytes += in_sector;
+    }
+    fprintf(v->out, "%-10s %s 0x%06X-0x%06X  %u of %u sectors in use, %u bytes that are not erased\n",
+            name, region->flash == &v->state->flash[KEDGE_INTERNAL] ? "internal" : "external",
+            region->start, region->start + region->size, used, region->size / sector, bytes);
+}
+
+static void print_hash(FILE *out, const uint8_t *hash, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        fprintf(out, "%02x", hash[i]);
+    }
+}
+
+/* Without keys only header, TLVs and the hash can be judged. */
+static const char *judge(const struct view *v, const struct kedge_source *source)
+{
+    static uint8_t scratch[4096];
+    struct kedge_key nobody = {.type = &kedge_ecdsa_p256, .der = {NULL, 0}};
+    struct kedge_verify verify = {.keys = v->key_count > 0 ? v->keys : &nobody,
+                                  .key_count = v->key_count > 0 ? v->key_count : 1,
+                                  .scratch = kedge_buf(scratch, sizeof scratch)};
+    const enum kedge_verdict verdict = kedge_image_verify(source, &verify);
+    if (v->key_count == 0 && verdict == KEDGE_IMAGE_UNKNOWN_KEY) {
+        return "complete, its hash is right; signature not checked (give -k PUB.pem)";
+    }
+    return verdict == KEDGE_IMAGE_GOOD ? "complete, hash and signature are right"
+                                       : kedge_verdict_text(verdict);
+}
+
+static void say_image(const struct view *v, const struct kedge_slot *slot, uint8_t base)
+{
+    const struct kedge_slot_view view = {.slot = slot, .base = base};
+    const struct kedge_source source = kedge_slot_source(&view);
+    struct kedge_image image;
+    uint8_t hash[KEDGE_DIGEST_MAX];
+    char version[32];
+    if (kedge_image_parse(&source, &image) != KEDGE_IMAGE_GOOD) {
+        return;
+    }
+    kedge_version_text(&image.version, version);
+    fprintf(v->out, "           image %s, %u bytes, at +0x%X: %s\n", version, image.size,
+            kedge_slot_unit_at(slot, base), judge(v, &source));
+    const int size = kedge_image_hash(&source, &image, hash);
+    if (size > 0) {
+        fputs("           hash ", v->out);
+        print_hash(v->out, hash, (size_t)size);
+        fputc('\n', v->out);
+    }
+    if ((image.flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0) {
+        fputs("           made with encryption: plain here only when it lies in the primary\n", v->out);
+    }
+}
+
+static const char *flag_text(enum kedge_flag flag)
+{
+    return flag == KEDGE_FLAG_SET ? "set" : flag == KEDGE_FLAG_UNSET ? "not set" : "torn";
+}
+
+static void say_trailer(const struct view *v, const struct kedge_slot *slot,
+                        const struct kedge_trailer *t)
+{
+    static const char *const types[] = {"none", "?", "test", "permanent", "revert"};
+    const struct kedge_trailer_place place = kedge_trailer_place(slot->max_align);
+    if (t->blank) {
+        fprintf(v->out, "           trailer: erased\n");
+        return;
+    }
+    fprintf(v->out,
+            "           trailer (last %u bytes of the slot): magic %s, image_ok %s, copy_done %s, "
+            "swap type %s\n",
+            place.size,
+            t->magic == KEDGE_MAGIC_GOOD    ? "good"
+            : t->magic == KEDGE_MAGIC_UNSET ? "erased"
+                                            : "bad",
+            flag_text(t->image_ok), flag_text(t->copy_done),
+            t->swap_type <= 4 ? types[t->swap_type] : "?");
+}
+
+static void say_primary(const struct view *v)
+{
+    const struct kedge_slot *slot = &v->state->pair.primary;
+    struct kedge_trailer t;
+    struct kedge_image image;
+    heading(v, "primary", &slot->region);
+    if (kedge_slot_find(slot, 0, &image) < 0) {
+        fprintf(v->out, "           no image\n");
+    }
+    say_image(v, slot, 0);
+    if (kedge_slot_trailer(slot, 1, &t) != 0) {
+        return;
+    }
+    say_trailer(v, slot, &t);
+    if (t.magic == KEDGE_MAGIC_GOOD && t.copy_done == KEDGE_FLAG_SET) {
+        fprintf(v->out, t.image_ok == KEDGE_FLAG_SET
+                            ? "           this image is confirmed: it stays\n"
+                            : "           this image is on trial: unless it is confirmed, the next boot "
+                              "reverts it\n");
+    } else if (t.blank) {
+        fprintf(v->out, "           put there by a programmer, not by an update: it stays\n");
+    }
+}
+
+static void say_mailbox(const struct view *v, const struct kedge_trailer *t)
+{
+    static const char *const words[] = {
+        [KEDGE_REQUEST_NONE] = "no request",
+        [KEDGE_REQUEST_TEST] = "request: test this image (one boot, then revert unless confirmed)",
+        [KEDGE_REQUEST_PERMANENT] = "request: install this image for good",
+        [KEDGE_REQUEST_TORN] = "a request that was cut while it was written: it will be cleared",
+    };
+    fprintf(v->out, "           %s\n", words[kedge_trailer_request(t)]);
+}
+
+/* The mailbox sector: trailer at its high end, the agent's upload record at its low end. */
+static void say_record(const struct view *v, const struct kedge_slot *slot)
+{
+    const uint8_t *at = bytes_of(v, &slot->region) + (size_t)slot->gap * slot->unit;
+    if (!kedge_all(kedge_bytes(at, 64), slot->region.flash->geometry.erased)) {
+        fprintf(v->out, "           at +0x%X the agent keeps its upload record (length, hash, one byte "
+                        "a sector): an upload resumes from it after a reset\n",
+                (unsigned)(slot->gap * slot->unit));
+    }
+}
+
+static void say_secondary(const struct view *v)
+{
+    const struct kedge_slot *slot = &v->state->pair.secondary;
+    struct kedge_trailer t;
+    struct kedge_image image;
+    heading(v, "secondary", &slot->region);
+    int base = kedge_slot_find(slot, 0, &image);
+    if (base < 0) {
+        fprintf(v->out, "           no image\n");
+    }
+    while (base >= 0) {
+        say_image(v, slot, (uint8_t)base);
+        base = base < slot->last_base ? kedge_slot_find(slot, (uint8_t)(base + 1), &image) : -1;
+    }
+    if (kedge_slot_trailer(slot, 1, &t) == 0) {
+        say_trailer(v, slot, &t);
+        say_mailbox(v, &t);
+    }
+    say_record(v, slot);
+}
+
+static void say_backup(const struct view *v)
+{
+    const struct kedge_slot *slot = &v->state->pair.backup;
+    if (slot->region.flash != NULL) {
+        heading(v, "backup", &slot->region);
+        say_image(v, slot, 0);
+    }
+}
+
+/* ---- journal ---------------------------------------------------------------------------------- */
+
+static void say_plan(const struct view *v, const uint8_t *plan)
+{
+    static const char *const types[] = {
+        [KEDGE_TYPE_TEST] = "test",       [KEDGE_TYPE_PERMANENT] = "permanent update",
+        [KEDGE_TYPE_REVERT] = "revert",   [KEDGE_TYPE_RESTORE] = "restore",
+        [KEDGE_TYPE_INSTALL] = "install",
+    };
+    static const char *const methods[] = {"swap", "in-place swap", "overwrite", "backup",
+                                          "from backup"};
+    char from[32];
+    char to[32];
+    const uint8_t type = plan[KEDGE_PLAN_TYPE];
+    const struct kedge_version old = kedge_history_version(plan + KEDGE_PLAN_VERSION_OLD);
+    const struct kedge_version new = kedge_history_version(plan + KEDGE_PLAN_VERSION_NEW);
+    kedge_version_text(&old, from);
+    kedge_version_text(&new, to);
+    switch (plan[KEDGE_PLAN_STATE]) {
+    case KEDGE_STATE_RUN:
+        fprintf(v->out, "           an update is under way: %s by %s, %s -> %s, at step %u of %u\n",
+                type < sizeof types / sizeof types[0] && types[type] != NULL ? types[type] : "?",
+                methods[plan[KEDGE_PLAN_METHOD] % KEDGE_METHODS], from, to,
+                kedge_le16(plan + KEDGE_PLAN_PC), 3 * kedge_plan_k(plan) + 4);
+        break;
+    case KEDGE_STATE_TRIAL:
+        fprintf(v->out, "           %s is on trial (%u boots so far); %s waits to come back\n", to,
+                plan[KEDGE_PLAN_ATTEMPTS], from);
+        break;
+    default:
+        fprintf(v->out, "           nothing under way\n");
+    }
+}
+
+static void say_history(const struct view *v, struct kedge_bytes body)
+{
+    struct kedge_history h;
+    char from[32];
+    char to[32];
+    for (unsigned i = 0; kedge_history_read(body, &v->state->layout, i, &h) == 0; i++) {
+        kedge_version_text(&h.from, from);
+        kedge_version_text(&h.to, to);
+        fprintf(v->out, "           #%u %s: %s -> %s", h.number, kedge_reason_text(h.reason), from, to);
+        if (h.verdict != KEDGE_IMAGE_GOOD) {
+            fprintf(v->out, " (%s)", kedge_verdict_text(h.verdict));
+        }
+        if (h.retries != 0 || h.repaired != 0) {
+            fprintf(v->out, ", %u copies tried again, %u bits repaired", h.retries, h.repaired);
+        }
+        fputc('\n', v->out);
+    }
+}
+
+static bool say_journal(const struct view *v)
+{
+    static uint8_t body[STATE_MAX];
+    const uint32_t size = kedge_plan_size(&v->state->pair);
+    struct kedge_journal journal = {.region = v->state->layout.journal,
+                                    .body = kedge_buf(body, size)};
+    heading(v, "journal", &journal.region);
+    if (size > sizeof body || kedge_journal_open(&journal, kedge_plan_fold, body) != 0 ||
+        !kedge_plan_fits(body, &v->state->pair)) {
+        fprintf(v->out, "           no valid journal of Kedge's: no update has happened yet, or this is "
+                        "another loader's device\n");
+        return false;
+    }
+    say_plan(v, body);
+    say_history(v, kedge_bytes(body, size));
+    return true;
+}
+
+static void say_settings(const struct view *v)
+{
+    struct kedge_policy policy;
+    char value[16];
+    heading(v, "settings", &v->state->layout.settings);
+    kedge_policy_load(&v->state->layout.settings, &kedge_policy_default, &policy);
+    fputs("           ", v->out);
+    for (unsigned k = 0; k < KEDGE_POLICY_KEYS; k++) {
+        const size_t n = kedge_policy_value_text((enum kedge_policy_key)k, policy.value[k], value);
+        fprintf(v->out, "%s%s %.*s", k == 0 ? "" : ", ",
+                kedge_policy_key_text((enum kedge_policy_key)k), (int)n, value);
+    }
+    fputc('\n', v->out);
+}
+
+/* ---- the next boot ---------------------------------------------------------------------------- */
+
+/* MCUboot's decision table, for dumps that Kedge's loader has never seen (facts 7.6). */
+static void say_mcuboot(const struct view *v)
+{
+    struct kedge_trailer p;
+    struct kedge_trailer s;
+    const char *words = "none: the image in the primary boots";
+    if (kedge_slot_trailer(&v->state->pair.primary, 1, &p) != 0 ||
+        kedge_slot_trailer(&v->state->pair.secondary, 1, &s) != 0) {
+        return;
+    }
+    if (p.magic == KEDGE_MAGIC_GOOD && p.copy_done == KEDGE_FLAG_UNSET && p.swap_type != 0) {
+        words = "a swap was interrupted: it goes on";
+    } else if (s.magic == KEDGE_MAGIC_GOOD && s.image_ok == KEDGE_FLAG_UNSET) {
+        words = s.copy_done == KEDGE_FLAG_SET ? "REVERT (swap-offset)" : "TEST: swap, one boot";
+    } else if (s.magic == KEDGE_MAGIC_GOOD && s.image_ok == KEDGE_FLAG_SET) {
+        words = "PERM: swap for good";
+    } else if (p.magic == KEDGE_MAGIC_GOOD && p.image_ok == KEDGE_FLAG_UNSET &&
+               p.copy_done == KEDGE_FLAG_SET) {
+        words = "REVERT: the image in the primary was not confirmed";
+    } else if (s.magic == KEDGE_MAGIC_GOOD) {
+        words = "none, and stuck: the request was torn (image_ok is neither set nor erased)";
+    }
+    fprintf(v->out, "as MCUboot: swap type %s\n", words);
+}
+
+static void say_next(const struct view *v)
+{
+    static struct state copy;
+    static uint8_t unit[UNIT_MAX];
+    static uint8_t memory[STATE_MAX];
+    char why[LAYOUT_WHY];
+    char version[32];
+    struct kedge_boot_report report;
+    const struct kedge_strategy *strategy =
+        strcmp(v->state->file.strategy, "overwrite") == 0 ? &kedge_overwrite
+        : strcmp(v->state->file.strategy, "backup") == 0  ? &kedge_backup
+                                                          : &kedge_swap;
+    if (v->key_count == 0) {
+        fprintf(v->out, "next boot: depends on the keys of the device: give -k PUB.pem to know\n");
+        return;
+    }
+    if (state_open_copy(&copy, v->state, why) != 0) {
+        fprintf(v->out, "next boot: %s\n", why);
+        return;
+    }
+    const struct kedge_boot_config config = {
+        .layout = &copy.layout,
+        .strategy = strategy,
+        .keys = v->keys,
+        .key_count = v->key_count,
+        .defaults = &kedge_policy_default,
+        .recorder = &copy.recorder,
+        .unit = kedge_buf(unit, copy.pair.primary.unit),
+        .state = kedge_buf(memory, sizeof memory)};
+    const int result = kedge_boot(&config, &report);
+    kedge_version_text(&report.version, version);
+    const struct kedge_counts in = kedge_recorder_total(&copy.recorder, KEDGE_INTERNAL);
+    const struct kedge_counts ex = kedge_recorder_total(&copy.recorder, KEDGE_EXTERNAL);
+    fprintf(v->out, "next boot: ");
+    if (result != 0) {
+        fprintf(v->out, "the loader cannot work with this layout: %s\n", kedge_error_text(result));
+    } else if (report.boots) {
+        fprintf(v->out, "boots %s (%s", version, kedge_reason_text(report.reason));
+    } else {
+        fprintf(v->out, "nothing bootable (%s", kedge_reason_text(report.reason));
+    }
+    if (result == 0) {
+        if (report.verdict != KEDGE_IMAGE_GOOD) {
+            fprintf(v->out, ": %s", kedge_verdict_text(report.verdict));
+        }
+        fprintf(v->out, "), with %u erases and %u bytes written on the internal flash, %u and %u on the external\n",
+                in.erases, in.program_bytes, ex.erases, ex.program_bytes);
+    }
+    state_close(&copy);
+}
+
+void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count)
+{
+    const struct view v = {.out = out, .state = state, .keys = keys, .key_count = key_count};
+    say_primary(&v);
+    const bool ours = say_journal(&v);
+    say_settings(&v);
+    say_secondary(&v);
+    say_backup(&v);
+    if (state->layout.staging.flash != NULL) {
+        heading(&v, "staging", &state->layout.staging);
+    }
+    if (!ours) {
+        say_mcuboot(&v);
+    }
+    say_next(&v);
+}

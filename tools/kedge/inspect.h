@@ -1,0 +1,13 @@
+/* `kedge flash inspect`: every region of both flashes in words, and what the next boot will do. */
+#ifndef KEDGE_TOOL_INSPECT_H
+#define KEDGE_TOOL_INSPECT_H
+
+#include <stdio.h>
+
+#include "kedge/crypto.h"
+#include "state.h"
+
+/* keys: what the device trusts; none: signatures are not judged. */
+void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count);
+
+#endif
