@@ -1,0 +1,186 @@
+/* The first chunk: may this file come, and from where does it go on (facts A6, in its order)? */
+#include <string.h>
+
+#include "agent/checked.h"
+#include "agent/mailbox.h"
+#include "agent/session.h"
+
+/* A first chunk of another client is refused for so long after the last accepted one. */
+#define OWNED_MS 5000u
+
+/* The slot holds this very file: nothing has to be sent. A look at the header comes first, so that
+ * only a likely match costs reading the slot. */
+static bool is_there(struct kedge_agent *agent, const struct kedge_upload_request *request)
+{
+    const struct kedge_slot *const slot = kedge_agent_secondary(agent);
+    uint8_t head[KEDGE_UPLOAD_HEAD];
+    uint8_t tail[KEDGE_TRAILER_SIZE_MAX];
+    struct kedge_image image;
+
+    if (request->sha.size != KEDGE_SHA256_SIZE || kedge_mailbox_half_way(agent)) {
+        return false;
+    }
+    const int found = kedge_slot_find(slot, 0, &image);
+    const uint8_t base = found < 0 ? 0 : (uint8_t)found;
+
+    if (kedge_slot_read(slot, base, 0, kedge_buf(head, sizeof(head))) != 0 ||
+        memcmp(head, request->data.at, sizeof(head)) != 0 ||
+        kedge_checked_read(&slot->region, kedge_agent_slot_size(agent) - kedge_upload_tail_size(agent),
+                           kedge_buf(tail, kedge_upload_tail_size(agent))) != 0) {
+        return false;
+    }
+    return kedge_upload_matches(agent, base, request->len, tail, request->sha.at);
+}
+
+/* What the header alone says the image needs, saturated. */
+static uint32_t image_needs(const uint8_t *head)
+{
+    const uint64_t sum = (uint64_t)kedge_le16(head + 8) + kedge_le16(head + 10) +
+                         kedge_le32(head + 12);
+
+    return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+
+static int check_form(struct kedge_agent *agent, const struct kedge_upload_request *request)
+{
+    if (request->data.size < KEDGE_UPLOAD_HEAD) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_HEADER,
+                                  "the first chunk must hold the image header, 32 bytes");
+    }
+    if (!request->has_len) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_LENGTH,
+                                  "the first chunk must tell the file's length");
+    }
+    if (kedge_le32(request->data.at) != KEDGE_IMAGE_MAGIC) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_MAGIC,
+                                  "not a signed image: sign it first (kedge sign, imgtool)");
+    }
+    if (request->sha.size > KEDGE_SHA256_SIZE) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_HASH, "sha is longer than 32 bytes");
+    }
+    return KEDGE_AGENT_OK;
+}
+
+static int check_length(struct kedge_agent *agent, const struct kedge_upload_request *request)
+{
+    const uint32_t largest = kedge_pair_max_image(kedge_agent_pair(agent));
+
+    if ((request->len > largest && request->len != kedge_agent_slot_size(agent)) ||
+        image_needs(request->data.at) > largest) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_TOO_LARGE,
+                                  "larger than the largest image of this slot (see image slots)");
+    }
+    if (request->data.size > request->len) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_OVERRUN, "more data than the length told");
+    }
+    if (request->len <= KEDGE_UPLOAD_HEAD) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_LENGTH, "too short for an image");
+    }
+    return KEDGE_AGENT_OK;
+}
+
+/* May this image go into the slot now? In the order of facts A6. */
+static int check_target(struct kedge_agent *agent, const struct kedge_upload_request *request)
+{
+    const uint8_t *const head = request->data.at;
+    const struct kedge_version version = {.major = head[20],
+                                          .minor = head[21],
+                                          .revision = kedge_le16(head + 22),
+                                          .build = kedge_le32(head + 24)};
+    int status;
+
+    /* image 1 is what clients of direct-upload servers send for "the other slot" */
+    if (request->image > 1) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_SLOT, "this device has one image");
+    }
+    status = kedge_agent_slot_free(agent);
+    if (status == KEDGE_AGENT_OK) {
+        status = check_length(agent, request);
+    }
+    if (status == KEDGE_AGENT_OK) {
+        status = kedge_agent_version_allowed(agent, &version, request->upgrade);
+    }
+    if (status == KEDGE_AGENT_OK && agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] != 0 &&
+        (kedge_le32(head + 16) & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) == 0) {
+        status = kedge_agent_refuse(agent, KEDGE_AGENT_DENIED,
+                                    "plain image: policy confidential takes encrypted ones only");
+    }
+    return status;
+}
+
+static bool is_same_file(const struct kedge_upload *upload,
+                         const struct kedge_upload_request *request)
+{
+    return upload->size > 0 && upload->sha_size > 0 && upload->size == request->len &&
+           upload->sha_size == request->sha.size &&
+           memcmp(upload->sha, request->sha.at, upload->sha_size) == 0;
+}
+
+/* A new session, or (resumed > 0) one that goes on behind so many good sectors. What follows them
+ * is erased again: it may have been torn, or half written. */
+static int open_session(struct kedge_agent *agent, const struct kedge_upload_request *request,
+                        uint32_t resumed)
+{
+    struct kedge_upload *const upload = &agent->upload;
+    struct kedge_upload_record record = {
+        .length = request->len,
+        .image = request->image,
+        .head_crc = kedge_crc32(0, kedge_bytes(request->data.at, KEDGE_UPLOAD_HEAD)),
+        .sha_size = (uint8_t)request->sha.size,
+        .marked = resumed,
+    };
+    const uint32_t at = resumed * kedge_agent_sector(agent);
+
+    memcpy(record.sha, request->sha.at, record.sha_size);
+    *upload = (struct kedge_upload){
+        .off = resumed > 0 ? at : KEDGE_UPLOAD_HEAD,
+        .size = request->len,
+        .erased_to = at,
+        .last_ms = agent->config->now_ms(agent->config->ctx),
+        .peer = request->peer,
+        .claimed = true,
+        .sha_size = record.sha_size,
+    };
+    memcpy(upload->sha, record.sha, sizeof(upload->sha));
+    memcpy(upload->head, request->data.at, sizeof(upload->head));
+    memset(upload->tail, kedge_agent_geometry(agent)->erased, sizeof(upload->tail));
+
+    const int error = kedge_mailbox_open(agent, &record);
+
+    return error == 0 ? KEDGE_AGENT_OK : kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+}
+
+int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_request *request,
+                       struct kedge_upload_reply *reply)
+{
+    struct kedge_upload *const upload = &agent->upload;
+    int status = check_form(agent, request);
+
+    if (status != KEDGE_AGENT_OK) {
+        return status;
+    }
+    if (kedge_upload_runs(upload) && is_same_file(upload, request)) {
+        upload->peer = request->peer;
+        upload->last_ms = agent->config->now_ms(agent->config->ctx);
+        reply->off = upload->off;
+        return KEDGE_AGENT_OK;
+    }
+    if (kedge_upload_runs(upload) && request->peer != upload->peer &&
+        agent->config->now_ms(agent->config->ctx) - upload->last_ms < OWNED_MS) {
+        return kedge_agent_refuse(agent, KEDGE_AGENT_BUSY, "another client is uploading");
+    }
+    status = check_target(agent, request);
+    if (status != KEDGE_AGENT_OK) {
+        return status;
+    }
+    if (is_there(agent, request)) {
+        *upload = (struct kedge_upload){0};
+        *reply = (struct kedge_upload_reply){.off = request->len, .has_match = true, .match = true};
+        return KEDGE_AGENT_OK;
+    }
+    const bool found = !upload->claimed && is_same_file(upload, request);
+
+    status = open_session(agent, request, found ? upload->off / kedge_agent_sector(agent) : 0);
+    reply->off = upload->off;
+    return status;
+}
