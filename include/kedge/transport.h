@@ -20,7 +20,7 @@
 struct kedge_console {
     struct kedge_buf packet; /* of the caller: longest message + KEDGE_CONSOLE_OVERHEAD */
     /* owned by the decoder */
-    uint16_t have;    /* bytes of the packet so far */
+    uint32_t have;    /* bytes of the packet so far */
     uint8_t state;    /* where in a line we are */
     uint8_t quad;     /* base64 characters of the current group, 0..3 */
     uint8_t padding;  /* '=' seen in this line, 0..2 */
