@@ -29,7 +29,8 @@ int kedge_history_read(struct kedge_bytes body, const struct kedge_layout *layou
 
 /* Begin a record: from version_old to version_new of the plan. `back`: the other way round. */
 void kedge_history_note(uint8_t *plan, uint8_t reason, uint8_t verdict, bool back);
-/* The effort of the newest record, as SEAL carries it: retries in the low byte, repairs above. */
+/* The effort of the newest record, as SEAL carries it: retries in bits 0..5, repairs in
+ * bits 6..11. 0: leaves it as it is. */
 void kedge_history_effort(uint8_t *plan, uint16_t value);
 /* A version as the plan and the records hold it: major, minor, revision u16, build u32. */
 struct kedge_version kedge_history_version(const uint8_t *at);

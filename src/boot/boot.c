@@ -18,6 +18,7 @@ struct loader {
     struct kedge_boot_report *report;
     uint8_t *plan;
     bool installing; /* the candidate was looked for without an old image to keep */
+    uint8_t trial;   /* SEAL counts this trial; 0: none */
     bool at_start;   /* the plan is the one that was found, not one of this power-on */
 };
 
@@ -267,8 +268,20 @@ static void do_try(struct loader *l)
 {
     if (l->report->reason == KEDGE_REASON_NORMAL)
         l->report->reason = KEDGE_REASON_TESTING;
-    /* last of all, so that a cut before it costs no trial */
-    (void)kedge_engine_log(&l->engine, KEDGE_RECORD_ATTEMPT, (uint16_t)(l->facts.attempts + 1u));
+    l->trial = (uint8_t)(l->facts.attempts + 1u);
+    if (!l->engine.journal.own)
+        take_over(l);
+}
+
+/* The count of the last trial came with its SEAL, which may have been torn and read so or so: in
+ * BODY it stays. */
+static void do_wait(struct loader *l)
+{
+    l->report->reason = KEDGE_REASON_REVERT_WAITS;
+    if ((l->plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_COUNTED) == 0)
+        return;
+    l->plan[KEDGE_PLAN_FLAGS] &= (uint8_t)~KEDGE_PLAN_COUNTED;
+    take_over(l);
 }
 
 static void do_boot(struct loader *l)
@@ -309,7 +322,7 @@ static void act(struct loader *l, enum kedge_action action)
     case KEDGE_DO_WIPE: do_wipe(l); break;
     case KEDGE_DO_TRY: do_try(l); break;
     case KEDGE_DO_DEGRADED: do_degraded(l); break;
-    case KEDGE_DO_WAIT: l->report->reason = KEDGE_REASON_REVERT_WAITS; break;
+    case KEDGE_DO_WAIT: do_wait(l); break;
     case KEDGE_DO_BOOT: do_boot(l); break;
     case KEDGE_DO_RECOVER: break;
     }
@@ -369,18 +382,28 @@ static void open(struct loader *l)
     forget(l);
 }
 
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+    return value < most ? value : most;
+}
+
 /* SEAL comes last: from here on nothing is written, and a later power-on may act on this state. */
 static void seal(struct loader *l)
 {
     struct kedge_engine *e = &l->engine;
-    const uint32_t retries = e->retries < 255 ? e->retries : 255;
-    const uint32_t repaired = e->repaired < 255 ? e->repaired : 255;
+    const uint16_t value = KEDGE_PLAN_SEAL(at_most(e->retries, KEDGE_PLAN_SEAL_MOST),
+                                           at_most(e->repaired, KEDGE_PLAN_SEAL_MOST), l->trial);
     if (!e->journal.own || e->journal.sealed)
         return;
-    if (kedge_journal_room(&e->journal) == 0)
-        (void)kedge_journal_take_over(&e->journal);
-    (void)kedge_journal_append(&e->journal, KEDGE_RECORD_SEAL,
-                               (uint16_t)(retries | repaired << 8));
+    if (kedge_journal_append(&e->journal, KEDGE_RECORD_SEAL, value) == 0) {
+        kedge_plan_fold(l->plan, KEDGE_RECORD_SEAL, value);
+        return;
+    }
+    /* no room, or the word did not take: a fresh sector, with the trial counted in BODY */
+    if (l->trial != 0)
+        l->plan[KEDGE_PLAN_ATTEMPTS] = l->trial;
+    (void)kedge_journal_take_over(&e->journal);
+    (void)kedge_journal_append(&e->journal, KEDGE_RECORD_SEAL, KEDGE_PLAN_SEAL(0, 0, 0));
 }
 
 int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report *report)
@@ -404,15 +427,15 @@ int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report 
         actions += action >= KEDGE_DO_TAKE_OVER;
     }
     report->boots = l->facts.primary > KEDGE_PRIMARY_BAD;
+    if (report->boots != 0)
+        seal(l);
+    else
+        report->reason = KEDGE_REASON_NOTHING;
     report->external_alive = l->facts.alive == KEDGE_YES;
     report->attempts = l->plan[KEDGE_PLAN_ATTEMPTS];
     report->from_version = kedge_history_version(l->plan + KEDGE_PLAN_VERSION_OLD);
     report->retries = l->engine.retries;
     report->repaired = l->engine.repaired;
-    if (report->boots == 0)
-        report->reason = KEDGE_REASON_NOTHING;
-    else
-        seal(l);
     kedge_engine_phase(&l->engine, phase);
     return 0;
 }

@@ -61,8 +61,8 @@ void kedge_history_effort(uint8_t *plan, uint16_t value)
 {
     uint8_t *record = plan + at_number(newest(plan));
     if (value != 0) {
-        record[RETRIES] = (uint8_t)value;
-        record[REPAIRED] = (uint8_t)(value >> 8);
+        record[RETRIES] = value & 63u;
+        record[REPAIRED] = (uint8_t)(value >> 6);
     }
 }
 

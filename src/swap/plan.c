@@ -36,10 +36,12 @@ void kedge_plan_fold(void *bytes, uint16_t kind, uint16_t value)
         /* these two end confirmed; a tested image's counter is accepted with its confirmation */
         if (type == KEDGE_TYPE_PERMANENT || type == KEDGE_TYPE_INSTALL)
             kedge_plan_accept(plan);
-    } else if (kind == KEDGE_RECORD_ATTEMPT) {
-        plan[KEDGE_PLAN_ATTEMPTS] = (uint8_t)value;
     } else if (kind == KEDGE_RECORD_SEAL) {
-        kedge_history_effort(plan, value);
+        kedge_history_effort(plan, value & 0x0FFFu);
+        if (value >> 12 != 0) {
+            plan[KEDGE_PLAN_ATTEMPTS] = (uint8_t)(value >> 12);
+            plan[KEDGE_PLAN_FLAGS] |= KEDGE_PLAN_COUNTED;
+        }
     }
 }
 

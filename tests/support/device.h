@@ -1,0 +1,91 @@
+/* A whole device for the loader's tests: strict simulator, recorder, layout, journal, settings, the
+ * real loader, in one struct. Flash geometry is small so that every operation can be cut; signatures
+ * are real, but a verdict is computed once for the same key, digest and signature. */
+#ifndef KEDGE_TEST_DEVICE_H
+#define KEDGE_TEST_DEVICE_H
+
+#include <setjmp.h>
+
+#include "kedge/swap.h"
+#include "sim.h"
+
+#define DEVICE_UNIT_MAX 4096u
+#define DEVICE_IMAGE_MAX (128u * DEVICE_UNIT_MAX)
+
+/* What a device is made of; zero fields mean the default in brackets. */
+struct device_shape {
+    uint32_t unit;     /* bytes of a sector of both chips [1024]; at least 512 */
+    uint32_t sectors;  /* of the primary slot, trailer included [5] */
+    uint32_t spares;   /* [2] */
+    bool backup;       /* there is a backup region */
+    bool timed;        /* operations take their typical time [no time] */
+    const struct kedge_strategy *strategy; /* [kedge_swap] */
+    const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
+};
+
+struct device {
+    struct device_shape shape;
+    struct kedge_sim *sim;
+    struct kedge_flash raw[KEDGE_DEVICES], flash[KEDGE_DEVICES];
+    struct kedge_part_times times[KEDGE_DEVICES];
+    struct kedge_recorded recorded[KEDGE_DEVICES];
+    struct kedge_recorder recorder;
+    struct kedge_pair pair;
+    struct kedge_layout layout;
+    struct kedge_policy policy;
+    struct kedge_key key;
+    struct kedge_boot_report report;
+    jmp_buf power;   /* where a cut goes */
+    uint64_t chip_probes;
+    uint8_t unit[DEVICE_UNIT_MAX];
+    uint64_t state[2048]; /* loader's memory */
+};
+
+struct device_image {
+    uint32_t size; /* header, payload, TLVs */
+    struct kedge_version version;
+    uint8_t hash[32];
+    uint8_t bytes[DEVICE_IMAGE_MAX];
+};
+
+/* How to make an image. Two images with the same seed and size are equal but for the units in
+ * `differs`, for the version (unit 0) and for the signature (last unit). */
+struct device_image_spec {
+    uint32_t size;    /* total bytes */
+    uint32_t fill;    /* bytes of each unit that are not blank; 0: all */
+    uint8_t major;    /* version; version 1 and 2 are the old and the new image of most tests */
+    uint32_t counter; /* security counter; 0: no TLV */
+    uint64_t differs; /* bit i: unit i has content of this version's own; ~0: all */
+};
+
+void device_open(struct device *d, const struct device_shape *shape);
+void device_close(struct device *d);
+
+void device_image_make(const struct device *d, struct device_image *image,
+                       const struct device_image_spec *spec);
+
+/* The test's own hands, as a debugger or a running application; nothing is counted. */
+void device_put(struct device *d, unsigned slot, unsigned base, const struct device_image *image);
+/* Content of the slot equals the image, byte for byte, at `base`. */
+bool device_has(struct device *d, unsigned slot, unsigned base, const struct device_image *image);
+void device_request(struct device *d, bool permanent);
+/* The application confirms: one word of the primary's trailer, by an ordinary flash write that can
+ * be cut. MCUboot's call: only where the magic is good and the word blank. */
+void device_confirm(struct device *d);
+/* Nothing in the mailbox sector. */
+bool device_mailbox_blank(struct device *d);
+
+enum device_outcome { DEVICE_BOOTED, DEVICE_NOTHING, DEVICE_CUT };
+
+/* One power-on: the loader runs. BOOTED and NOTHING as d->report has it; CUT when power failed. */
+enum device_outcome device_boot(struct device *d);
+/* Boots until no cut strikes; at most `limit` times, else fails the test. */
+enum device_outcome device_settle(struct device *d, unsigned limit);
+
+/* Words for a failure. */
+const char *device_violation(struct device *d);
+
+/* false: compute every signature (a pass without memo). */
+extern bool device_signature_memo;
+
+#endif
