@@ -130,7 +130,8 @@ int kedge_image_hash(const struct kedge_source *source, const struct kedge_image
 
 /* Major, minor, revision, build: <0, 0, >0. */
 int kedge_version_compare(const struct kedge_version *a, const struct kedge_version *b);
-/* "1.2.3" or, with a build number, "1.2.3.4" (SMP's form); `to` at least 24 bytes; chars written. */
+/* "1.2.3" or, with a build number, "1.2.3.4" (SMP's form), and a NUL; chars written without it. */
+#define KEDGE_VERSION_TEXT_SIZE 25
 size_t kedge_version_text(const struct kedge_version *version, char *to);
 
 #endif

@@ -61,8 +61,9 @@ static const struct kedge_key *find_key(const struct kedge_pass *pass, uint16_t 
     return NULL;
 }
 
-/* For a pure signature: the same image once more. What it reads must be what was hashed before,
- * else this digest is not the signed one. */
+/* For a pure signature: the same image once more. Both digests must fit, so flash that reads
+ * differently by accident is caught; flash that lies on purpose is not, and a loader therefore
+ * verifies in the internal flash, where nobody can. */
 static int digest_again(const void *ctx, struct kedge_bytes lead, uint8_t *digest)
 {
     const struct kedge_pass *const first = ctx;
@@ -105,12 +106,17 @@ static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge
         return;
     }
     pass->signature = KEDGE_IMAGE_BAD_SIGNATURE;
-    if (pass->tries < TRIES) {
-        pass->tries++;
-        if (compute(pass, key, signature) == 0) {
-            pass->signature = KEDGE_IMAGE_GOOD;
-            pass->verify->key_index = (uint8_t)(key - pass->verify->keys);
-        }
+    if (pass->tries == TRIES) {
+        return;
+    }
+    pass->tries++;
+    const int error = compute(pass, key, signature);
+
+    if (error == 0) {
+        pass->signature = KEDGE_IMAGE_GOOD;
+        pass->verify->key_index = (uint8_t)(key - pass->verify->keys);
+    } else if (error == KEDGE_E_IO) {
+        pass->signature = KEDGE_IMAGE_UNREADABLE;
     }
 }
 
