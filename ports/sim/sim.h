@@ -224,7 +224,7 @@ void kedge_sim_deep_power_down(struct kedge_sim *sim);
  * state. Not the hooks. Only sectors that changed since are copied, so restoring one snapshot again
  * and again is cheap. */
 struct kedge_sim_snapshot;
-struct kedge_sim_snapshot *kedge_sim_snapshot_make(const struct kedge_sim *sim);
+struct kedge_sim_snapshot *kedge_sim_snapshot_make(struct kedge_sim *sim);
 void kedge_sim_snapshot_take(struct kedge_sim *sim, struct kedge_sim_snapshot *snapshot);
 void kedge_sim_restore(struct kedge_sim *sim, const struct kedge_sim_snapshot *snapshot);
 void kedge_sim_snapshot_free(struct kedge_sim_snapshot *snapshot);
