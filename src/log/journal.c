@@ -19,10 +19,11 @@
 #define MIN_RECORDS 8
 #define RANK_LIMIT 0x80000000u /* more take-overs than any flash survives; keeps rank + 1 exact */
 
-/* What the CRC of a cell covers besides its value, so that no cell is taken for another kind. A LOG
- * record has its index there. */
+/* What the CRC of a cell covers besides its value, so that no cell is taken for another kind. None
+ * of them makes an erased cell exact, be it 0xFF or 0x00 (a salt of 0 would: [J7]). */
 #define SALT_BUMP 0x504D5542u /* "BUMP" */
 #define SALT_MARK 0x4B52414Du /* "MARK" */
+#define SALT_LOG 0x4C000000u  /* + index of the record */
 
 static void encode(uint8_t *cell, uint32_t value, uint32_t salt)
 {
@@ -78,6 +79,12 @@ static uint32_t cell_of(const struct kedge_journal *j, uint8_t sector, uint32_t 
     return sector * j->sector + j->marks_at + j->cell * index;
 }
 
+/* Place of the next LOG record. */
+static uint32_t record_of(const struct kedge_journal *j)
+{
+    return cell_of(j, j->authority, RECORDS + j->next);
+}
+
 /* Sizes follow from the region and the device alone [J7]. */
 static int measure(struct kedge_journal *j)
 {
@@ -110,8 +117,7 @@ static uint32_t scan_marks(struct kedge_journal *j, uint8_t sector)
     for (uint32_t i = 0; i < RECORDS; i++) {
         const bool is_mark = (i & 1) != 0;
 
-        if (read_exact(j, cell_of(j, sector, i), is_mark ? SALT_MARK : SALT_BUMP,
-                       &value) &&
+        if (read_exact(j, cell_of(j, sector, i), is_mark ? SALT_MARK : SALT_BUMP, &value) &&
             value < RANK_LIMIT) {
             rank = is_mark && value > rank ? value : rank;
             j->highest = value > j->highest ? value : j->highest;
@@ -168,7 +174,8 @@ static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, voi
 {
     uint32_t value;
 
-    while (j->next < j->capacity && read_exact(j, cell_of(j, j->authority, RECORDS + j->next), j->next, &value)) {
+    while (j->next < j->capacity &&
+           read_exact(j, record_of(j), SALT_LOG + j->next, &value)) {
         j->next++;
         j->sealed = value >> 16 == KEDGE_RECORD_SEAL;
         if (replay != NULL) {
@@ -295,7 +302,7 @@ int kedge_journal_append(struct kedge_journal *journal, uint16_t kind, uint16_t 
     if (kedge_journal_room(journal) == 0) {
         return KEDGE_E_SPACE;
     }
-    rc = write_cell(journal, cell_of(journal, journal->authority, RECORDS + journal->next), word, journal->next);
+    rc = write_cell(journal, record_of(journal), word, SALT_LOG + journal->next);
     journal->next++;
     journal->own = rc == 0;
     journal->sealed = rc == 0 && kind == KEDGE_RECORD_SEAL;
