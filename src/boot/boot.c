@@ -112,8 +112,10 @@ static void ask_candidate(struct loader *l)
 {
     look_at_primary(l, true);
     const bool bad = l->facts.primary == KEDGE_PRIMARY_BAD;
-    if (!bad)
+    if (!bad) {
         kedge_plan_old(&l->engine);
+        l->facts.primary = KEDGE_PRIMARY_OLD;
+    }
     l->facts.candidate = find_candidate(l, bad);
 }
 
@@ -188,14 +190,17 @@ static void do_run(struct loader *l)
     const int rc = kedge_engine_run(&l->engine);
     forget(l);
     l->facts.request = 0;
+    l->facts.primary = KEDGE_PRIMARY_UNKNOWN;
     if (rc < 0) {
         l->facts.failed = 1;
-        l->facts.primary = KEDGE_PRIMARY_UNKNOWN;
         ask_alive(l);
         return;
     }
     l->report->reason = reasons[type];
-    l->facts.primary = KEDGE_PRIMARY_UNKNOWN;
+    if (l->engine.checked) {
+        l->facts.primary = KEDGE_PRIMARY_NEW;
+        note_primary(l);
+    }
 }
 
 static void do_plan(struct loader *l)

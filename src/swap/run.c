@@ -371,6 +371,7 @@ static int check_primary(struct kedge_engine *engine)
     if (kedge_engine_look(engine, KEDGE_PRIMARY, 0, false) != KEDGE_IMAGE_GOOD ||
         memcmp(engine->verify.digest, id, 8) != 0)
         return KEDGE_E_HASH;
+    engine->checked = true;
     return DONE;
 }
 
@@ -426,6 +427,7 @@ int kedge_engine_run(struct kedge_engine *engine)
     const unsigned end = copies + 4;
     const uint8_t phase = kedge_engine_phase(engine, KEDGE_PHASE_SWAP);
     int rc = 0;
+    engine->checked = false;
     for (unsigned pc = kedge_le16(plan + KEDGE_PLAN_PC); rc >= 0 && pc < end; pc++) {
         kedge_put_le16(plan + KEDGE_PLAN_PC, (uint16_t)pc);
         if (engine->hooks != NULL && engine->hooks->progress != NULL)

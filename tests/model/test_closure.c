@@ -17,13 +17,6 @@
 #define TAG KEDGE_PLAN_VERSION_OLD /* travels with the tables through a reverse */
 #define PLAN_SIZE (KEDGE_PLAN_TABLES + 8 * N)
 
-_Noreturn void kedge_trap(void)
-{
-    fail_msg("assertion in the core");
-    for (;;) {
-    }
-}
-
 /* Content of a unit: the value of unit i of an image, or what nobody can use. */
 enum { TORN = 0, OLD_OF = 0x20, NEW_OF = 0x40, SAME_OF = 0x60 };
 

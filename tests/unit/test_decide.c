@@ -10,13 +10,6 @@
 
 #include "boot/decide.h"
 
-_Noreturn void kedge_trap(void)
-{
-    fail_msg("assertion in the core");
-    for (;;) {
-    }
-}
-
 #define TORN (1 + KEDGE_REQUEST_TORN)
 #define NONE (1 + KEDGE_REQUEST_NONE)
 
