@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define TAG_INTEGER 0x02
+#define TAG_INTEGER  0x02
 #define TAG_SEQUENCE 0x30
 
 /* SEQUENCE { SEQUENCE { OID ecPublicKey, OID curve }, BIT STRING { 00 04 X Y } } */

@@ -11,9 +11,9 @@ struct kedge_ecdsa_curve {
 };
 extern const struct kedge_ecdsa_curve kedge_curve_p256, kedge_curve_p384;
 
-/* Strict DER: SEQUENCE of two positive, minimal INTEGERs of at most `size` bytes; zeros behind it are
- * allowed (imgtool --pad-sig). Ensures with 0: raw = r || s, 2 * size bytes, big endian (range is
- * the curve's to check). Returns the point's X || Y inside `key`; NULL when key or signature is
+/* Strict DER: SEQUENCE of two positive, minimal INTEGERs of at most `size` bytes; zeros behind it
+ * are allowed (imgtool --pad-sig). Ensures with 0: raw = r || s, 2 * size bytes, big endian (range
+ * is the curve's to check). Returns the point's X || Y inside `key`; NULL when key or signature is
  * malformed. */
 const uint8_t *kedge_ecdsa_unpack(const struct kedge_ecdsa_curve *curve, struct kedge_bytes key,
                                   struct kedge_bytes signature, uint8_t *raw);

@@ -7,7 +7,7 @@
 
 #include "kedge/crypto.h"
 
-#define KEY_SIZE 32
+#define KEY_SIZE       32
 #define SIGNATURE_SIZE 64
 
 /* SubjectPublicKeyInfo of an Ed25519 key has one possible head. NULL: it is something else. */

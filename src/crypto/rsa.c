@@ -5,8 +5,8 @@
 
 #include "kedge/crypto.h"
 
-#define HASH_SIZE 32
-#define SALT_SIZE 32
+#define HASH_SIZE   32
+#define SALT_SIZE   32
 #define MODULUS_MAX 384
 
 /* RSAPublicKey: SEQUENCE { INTEGER 00 n, INTEGER 65537 }: one possible head per size, one tail. */

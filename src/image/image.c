@@ -1,5 +1,6 @@
-/* MCUboot's image format (facts 7.1): header, payload, protected TLVs, unprotected TLVs. Offsets are
- * compared by what is left of the source, never by a sum, so that no hostile length can wrap. */
+/* MCUboot's image format (facts 7.1): header, payload, protected TLVs, unprotected TLVs. Offsets
+ * are compared by what is left of the source, never by a sum, so that no hostile length can wrap.
+ */
 #include "kedge/image.h"
 
 #include "image/parts.h"

@@ -1,24 +1,24 @@
-/* What the files of this room share: the numbers of the format (facts 7.1), the decoding of a header,
- * and the pass: one reading of an image, front to back. */
+/* What the files of this room share: the numbers of the format (facts 7.1), the decoding of a
+ * header, and the pass: one reading of an image, front to back. */
 #ifndef KEDGE_IMAGE_PARTS_H
 #define KEDGE_IMAGE_PARTS_H
 
 #include "kedge/image.h"
 
-#define KEDGE_HEADER_SIZE 32u
-#define KEDGE_TLV_HEAD 4u /* {u16 type, u16 size}, and {u16 magic, u16 total} */
+#define KEDGE_HEADER_SIZE     32u
+#define KEDGE_TLV_HEAD        4u /* {u16 type, u16 size}, and {u16 magic, u16 total} */
 
-#define KEDGE_TLV_PROTECTED 0x6908u
+#define KEDGE_TLV_PROTECTED   0x6908u
 #define KEDGE_TLV_UNPROTECTED 0x6907u
 
-#define KEDGE_TLV_KEYHASH 0x01u
-#define KEDGE_TLV_PUBKEY 0x02u
-#define KEDGE_TLV_SHA256 0x10u
-#define KEDGE_TLV_SHA512 0x12u
-#define KEDGE_TLV_RSA2048 0x20u /* first and last of the signature types */
-#define KEDGE_TLV_ED25519 0x24u
-#define KEDGE_TLV_SIG_PURE 0x25u
-#define KEDGE_TLV_COUNTER 0x50u
+#define KEDGE_TLV_KEYHASH     0x01u
+#define KEDGE_TLV_PUBKEY      0x02u
+#define KEDGE_TLV_SHA256      0x10u
+#define KEDGE_TLV_SHA512      0x12u
+#define KEDGE_TLV_RSA2048     0x20u /* first and last of the signature types */
+#define KEDGE_TLV_ED25519     0x24u
+#define KEDGE_TLV_SIG_PURE    0x25u
+#define KEDGE_TLV_COUNTER     0x50u
 
 /* source->read inside its bounds; KEDGE_E_BOUNDS outside. */
 int kedge_source_read(const struct kedge_source *source, uint32_t at, struct kedge_buf to);
@@ -33,7 +33,7 @@ void kedge_header_decode(const uint8_t *header, struct kedge_image *image);
  *   '----------- hashed --------------'      seen by the tap only */
 struct kedge_pass {
     const struct kedge_source *source;
-    struct kedge_verify *verify;    /* image parsed; scratch, tap; counter goes there */
+    struct kedge_verify *verify; /* image parsed; scratch, tap; counter goes there */
     const struct kedge_hash *hash;
     struct kedge_hash_state *state; /* NULL: what is read is not hashed */
     uint32_t at;

@@ -31,8 +31,8 @@ static enum kedge_verdict take_until(struct kedge_pass *pass, uint32_t end)
     while (verdict == KEDGE_IMAGE_GOOD && pass->at < end) {
         const uint32_t left = end - pass->at;
 
-        verdict = take(pass, left < pass->verify->scratch.size ? left
-                                                               : (uint32_t)pass->verify->scratch.size);
+        verdict = take(
+            pass, left < pass->verify->scratch.size ? left : (uint32_t)pass->verify->scratch.size);
     }
     return verdict;
 }

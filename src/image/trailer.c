@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#define MAGIC_SIZE 16
-#define FLAG_SET 0x01
+#define MAGIC_SIZE     16
+#define FLAG_SET       0x01
 #define SWAP_TYPE_LAST KEDGE_SWAP_REVERT
 
 struct kedge_trailer_place kedge_trailer_place(uint8_t max_align)

@@ -5,7 +5,8 @@
 static const char *const text[] = {
     [KEDGE_IMAGE_GOOD] = "the image is good",
     [KEDGE_IMAGE_ABSENT] = "there is no image: no header magic at its place",
-    [KEDGE_IMAGE_UNREADABLE] = "the image cannot be read from flash, or reads differently each time",
+    [KEDGE_IMAGE_UNREADABLE] =
+        "the image cannot be read from flash, or reads differently each time",
     [KEDGE_IMAGE_BAD_HEADER] = "the image header is damaged or of a format that is not supported",
     [KEDGE_IMAGE_TOO_LARGE] = "the image does not fit: it is cut short, or larger than the slot",
     [KEDGE_IMAGE_BAD_TLV] = "the TLV area behind the payload is missing, damaged or cut short",

@@ -2,7 +2,7 @@
  * layout itself: a board's layout is checked when it is made, a loader does not carry this. */
 #include "kedge/layout.h"
 
-#define WHY_SIZE 160
+#define WHY_SIZE   160
 #define SECTOR_MIN 4096u
 
 struct named {
@@ -68,7 +68,8 @@ static int check_region(const struct named *of, struct text *text)
         return KEDGE_E_BOUNDS;
     }
     if (region->start % geometry->erase_size != 0 || region->size % geometry->erase_size != 0) {
-        refuse(text, of, KEDGE_E_ALIGN, "start and size must be multiples of its device's sector, ");
+        refuse(text, of, KEDGE_E_ALIGN,
+               "start and size must be multiples of its device's sector, ");
         put_hex(text, geometry->erase_size);
         return KEDGE_E_ALIGN;
     }
@@ -105,7 +106,8 @@ static int check_slots(const struct kedge_pair *pair, const struct named *named,
 {
     struct kedge_pair made;
     const uint8_t align = pair->primary.max_align;
-    const int error = kedge_pair_make(&made, named[0].region, named[1].region, named[2].region, align);
+    const int error =
+        kedge_pair_make(&made, named[0].region, named[1].region, named[2].region, align);
 
     if (align != 8 && align != 16 && align != 32) {
         return refuse(text, &named[0], KEDGE_E_ALIGN, "the trailer alignment must be 8, 16 or 32");
@@ -115,8 +117,9 @@ static int check_slots(const struct kedge_pair *pair, const struct named *named,
                       "primary, secondary and backup must be whole units of the larger sector");
     }
     if (error != 0) {
-        return refuse(text, &named[0], error,
-                      "no image fits: a slot is too small for trailer and spares, or over 255 units");
+        return refuse(
+            text, &named[0], error,
+            "no image fits: a slot is too small for trailer and spares, or over 255 units");
     }
     if (made.primary.unit != pair->primary.unit || made.secondary.gap != pair->secondary.gap ||
         made.secondary.units != pair->secondary.units || made.spares != pair->spares) {
@@ -136,16 +139,17 @@ int kedge_layout_check(const struct kedge_layout *layout, char *why)
     }
     const struct kedge_pair *const pair = layout->pairs;
     const struct named named[] = {
-        {"primary", &pair->primary.region},   {"secondary", &pair->secondary.region},
-        {"backup", &pair->backup.region},     {"journal", &layout->journal},
-        {"settings", &layout->settings},      {"staging", &layout->staging},
+        {"primary", &pair->primary.region}, {"secondary", &pair->secondary.region},
+        {"backup", &pair->backup.region},   {"journal", &layout->journal},
+        {"settings", &layout->settings},    {"staging", &layout->staging},
     };
     const size_t count = sizeof(named) / sizeof(named[0]);
     const unsigned required = 0x1b; /* all but backup and staging */
 
     for (size_t i = 0; i < count; i++) {
         const bool needed = (required >> i & 1u) != 0;
-        const int error = needed || named[i].region->flash != NULL ? check_region(&named[i], &text) : 0;
+        const int error =
+            needed || named[i].region->flash != NULL ? check_region(&named[i], &text) : 0;
 
         if (error != 0) {
             return error;

@@ -8,20 +8,12 @@
 
 #include <cmocka.h>
 
-/* tests/fixtures, seen from this file. */
-static void fixture_path(const char *name, char *path, size_t size)
-{
-    static const char here[] = "support/fixture.c";
-    const int root = (int)(strlen(__FILE__) - strlen(here));
-
-    assert_in_range(snprintf(path, size, "%.*sfixtures/%s", root, __FILE__, name), 1, size - 1);
-}
-
 size_t fixture_load(const char *name, uint8_t to[FIXTURE_MAX])
 {
     char path[1024];
 
-    fixture_path(name, path, sizeof(path));
+    assert_in_range(snprintf(path, sizeof(path), "%s/tests/fixtures/%s", KEDGE_SOURCE_DIR, name), 1,
+                    sizeof(path) - 1);
     FILE *const file = fopen(path, "rb");
 
     if (file == NULL) {
@@ -38,9 +30,8 @@ static const struct {
     const char *name;
     const struct kedge_signature *type;
 } known[] = {
-    {"p256", &kedge_ecdsa_p256},        {"p384", &kedge_ecdsa_p384},
-    {"ed25519", &kedge_ed25519},        {"ed25519", &kedge_ed25519_sha512},
-    {"rsa2048", &kedge_rsa2048},        {"rsa3072", &kedge_rsa3072},
+    {"p256", &kedge_ecdsa_p256},        {"p384", &kedge_ecdsa_p384}, {"ed25519", &kedge_ed25519},
+    {"ed25519", &kedge_ed25519_sha512}, {"rsa2048", &kedge_rsa2048}, {"rsa3072", &kedge_rsa3072},
     {"stranger", &kedge_ecdsa_p256},
 };
 

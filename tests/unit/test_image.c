@@ -11,11 +11,15 @@
 static uint8_t image_bytes[FIXTURE_MAX];
 
 static const char *const names[] = {
-    "p256.img",         "p256_header512.img",       "p256_pubkey.img",    "p256_padsig.img",
-    "p256_counter.img", "p256_protected.img",       "p256_encrypted.img", "p256_clear.img",
-    "p256_lzma2.img",   "p384.img",                 "ed25519.img",        "ed25519_sha512.img",
-    "ed25519_pure.img", "ed25519_pure_counter.img", "rsa2048.img",        "rsa3072.img",
-    "unsigned.img",     "two_signers.img",
+    "p256.img",           "p256_header512.img",
+    "p256_pubkey.img",    "p256_padsig.img",
+    "p256_counter.img",   "p256_protected.img",
+    "p256_encrypted.img", "p256_clear.img",
+    "p256_lzma2.img",     "p384.img",
+    "ed25519.img",        "ed25519_sha512.img",
+    "ed25519_pure.img",   "ed25519_pure_counter.img",
+    "rsa2048.img",        "rsa3072.img",
+    "unsigned.img",       "two_signers.img",
 };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -48,8 +52,8 @@ static void parses_what_imgtool_makes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < NAMES; i++) {
-        struct fixture_source memory = {
-            .at = image_bytes, .size = (uint32_t)fixture_load(names[i], image_bytes)};
+        struct fixture_source memory = {.at = image_bytes,
+                                        .size = (uint32_t)fixture_load(names[i], image_bytes)};
         struct kedge_image image;
 
         assert_int_equal(parse(&memory, &image), KEDGE_IMAGE_GOOD);
@@ -104,8 +108,8 @@ static void names_what_is_wrong_with_a_header(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fixture_source memory = {
-            .at = image_bytes, .size = (uint32_t)fixture_load("p256.img", image_bytes)};
+        struct fixture_source memory = {.at = image_bytes,
+                                        .size = (uint32_t)fixture_load("p256.img", image_bytes)};
         struct kedge_image image;
 
         kedge_put_le16(image_bytes + cases[i].at, (uint16_t)cases[i].value);
@@ -224,13 +228,12 @@ static void finds_the_image_hash_of_every_size(void **state)
         const char *name;
         uint16_t type;
         int size;
-    } cases[] = {
-        {"p256.img", 0x10, 32}, {"p384.img", 0x11, 48}, {"ed25519_sha512.img", 0x12, 64}};
+    } cases[] = {{"p256.img", 0x10, 32}, {"p384.img", 0x11, 48}, {"ed25519_sha512.img", 0x12, 64}};
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        struct fixture_source memory = {
-            .at = image_bytes, .size = (uint32_t)fixture_load(cases[i].name, image_bytes)};
+        struct fixture_source memory = {.at = image_bytes,
+                                        .size = (uint32_t)fixture_load(cases[i].name, image_bytes)};
         const struct kedge_source source = fixture_source(&memory);
         struct kedge_image image;
         struct kedge_tlv tlv;
@@ -238,9 +241,8 @@ static void finds_the_image_hash_of_every_size(void **state)
 
         assert_int_equal(parse(&memory, &image), KEDGE_IMAGE_GOOD);
         assert_int_equal(kedge_image_hash(&source, &image, digest), cases[i].size);
-        assert_int_equal(
-            kedge_tlv_find(&source, &image, cases[i].type, kedge_buf(NULL, 0), &tlv),
-            cases[i].size);
+        assert_int_equal(kedge_tlv_find(&source, &image, cases[i].type, kedge_buf(NULL, 0), &tlv),
+                         cases[i].size);
         assert_memory_equal(digest, image_bytes + tlv.at, (size_t)cases[i].size);
         image_bytes[tlv.at - 2]--; /* a hash one byte short */
         assert_int_equal(kedge_image_hash(&source, &image, digest), KEDGE_E_FORMAT);
@@ -251,9 +253,17 @@ static void finds_the_image_hash_of_every_size(void **state)
 static void orders_versions(void **state)
 {
     static const struct kedge_version rising[] = {
-        {0, 0, 0, 0},   {0, 0, 0, 1},   {0, 0, 1, 0},       {0, 0, 65535, 0},
-        {0, 1, 0, 0},   {0, 255, 0, 9}, {1, 0, 0, 0},       {1, 0, 0, 0xffffffff},
-        {1, 0, 256, 0}, {2, 0, 0, 0},   {255, 255, 65535, 0xffffffff},
+        {0, 0, 0, 0},
+        {0, 0, 0, 1},
+        {0, 0, 1, 0},
+        {0, 0, 65535, 0},
+        {0, 1, 0, 0},
+        {0, 255, 0, 9},
+        {1, 0, 0, 0},
+        {1, 0, 0, 0xffffffff},
+        {1, 0, 256, 0},
+        {2, 0, 0, 0},
+        {255, 255, 65535, 0xffffffff},
     };
     const size_t count = sizeof(rising) / sizeof(rising[0]);
 

@@ -73,7 +73,8 @@ static uint32_t find(const struct fixture_source *memory, uint16_t type)
     return tlv.at;
 }
 
-/* Every kind of image that users make, against every kind of device: the right verdict and reason. */
+/* Every kind of image that users make, against every kind of device: the right verdict and reason.
+ */
 static void judges_images_of_every_kind(void **state)
 {
     static const struct {
@@ -253,7 +254,8 @@ static void refuses_every_flipped_bit(void **state)
 }
 
 /* Where unsigned bytes do not matter (the key of an encrypted image behind its signature; its
- * damage shows when the image is to be encrypted again; the other signer's pair), all others must. */
+ * damage shows when the image is to be encrypted again; the other signer's pair), all others must.
+ */
 static void knows_which_bits_do_not_matter(void **state)
 {
     (void)state;
@@ -402,8 +404,8 @@ static void forgets_the_key_after_its_signature(void **state)
     (void)state;
     memcpy(good, image_bytes + at, size);
     image_bytes[at + 20] ^= 1;
-    memory.size = (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x22,
-                                               kedge_bytes(good, size));
+    memory.size =
+        (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x22, kedge_bytes(good, size));
     assert_int_equal(verify(&memory, &v), KEDGE_IMAGE_BAD_SIGNATURE);
 }
 
@@ -417,19 +419,16 @@ static void computes_a_bounded_number_of_signatures(void **state)
         const uint32_t at = find(&memory, 0x22);
         const struct kedge_bytes name = kedge_bytes(image_bytes + find(&memory, 0x01), 32);
         uint8_t good[80];
-        const struct kedge_bytes signature =
-            kedge_bytes(good, kedge_le16(image_bytes + at - 2));
+        const struct kedge_bytes signature = kedge_bytes(good, kedge_le16(image_bytes + at - 2));
 
         memcpy(good, image_bytes + at, signature.size);
         if (bad > 0) {
             image_bytes[at + 20] ^= 1;
         }
         for (unsigned i = 1; i <= bad; i++) {
-            memory.size =
-                (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x01, name);
+            memory.size = (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x01, name);
             good[20] ^= i < bad ? 1 : 0;
-            memory.size =
-                (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x22, signature);
+            memory.size = (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x22, signature);
             good[20] ^= i < bad ? 1 : 0;
         }
         assert_int_equal(verify(&memory, &v),
