@@ -1,0 +1,258 @@
+#include "scenario.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ALL (~(uint64_t)0)
+
+const struct scenario scenarios[] = {
+    {"swap down, two spares", &kedge_swap, 2, 0, 3, 3, ALL, ASK_TEST, false},
+    {"swap up from base 2", &kedge_swap, 2, 2, 3, 3, ALL, ASK_TEST, false},
+    {"swap up from base 1 of two", &kedge_swap, 2, 1, 3, 3, ALL, ASK_TEST, false},
+    {"swap down, one spare", &kedge_swap, 1, 0, 3, 3, ALL, ASK_TEST, false},
+    {"swap up, one spare", &kedge_swap, 1, 1, 3, 3, ALL, ASK_TEST, false},
+    {"growing", &kedge_swap, 2, 0, 2, 4, ALL, ASK_TEST, false},
+    {"growing, up", &kedge_swap, 1, 1, 1, 4, ALL, ASK_TEST, false},
+    {"shrinking", &kedge_swap, 2, 0, 4, 2, ALL, ASK_TEST, false},
+    {"shrinking, up", &kedge_swap, 1, 1, 4, 1, ALL, ASK_TEST, false},
+    {"one unit", &kedge_swap, 2, 0, 1, 1, ALL, ASK_TEST, true},
+    {"some units equal", &kedge_swap, 2, 0, 4, 4, 6, ASK_TEST, false},
+    {"in place", &kedge_swap, 2, 0, 4, 4, 0, ASK_TEST, false},
+    {"in place at base 2", &kedge_swap, 2, 2, 4, 4, 0, ASK_TEST, false},
+    {"in place, one spare, base 1", &kedge_swap, 1, 1, 4, 4, 0, ASK_TEST, false},
+    {"permanent", &kedge_swap, 2, 0, 2, 2, ALL, ASK_PERMANENT, false},
+    {"revert", &kedge_swap, 2, 0, 3, 3, ALL, REVERT, false},
+    {"revert, up", &kedge_swap, 2, 2, 3, 3, ALL, REVERT, false},
+    {"revert, one spare, grown", &kedge_swap, 1, 0, 2, 4, ALL, REVERT, false},
+    {"revert, one spare, shrunk", &kedge_swap, 1, 1, 4, 2, ALL, REVERT, false},
+    {"revert, one unit", &kedge_swap, 1, 0, 1, 1, ALL, REVERT, true},
+    {"revert in place", &kedge_swap, 2, 0, 4, 4, 0, REVERT, false},
+    {"confirm", &kedge_swap, 2, 0, 2, 2, ALL, CONFIRM, true},
+    {"second trial", &kedge_swap, 2, 0, 1, 1, ALL, SECOND_TRIAL, true},
+    {"overwrite", &kedge_overwrite, 2, 0, 3, 3, ALL, ASK_TEST, false},
+    {"backup", &kedge_backup, 2, 0, 3, 3, ALL, ASK_TEST, false},
+    {"backup, revert", &kedge_backup, 2, 0, 3, 2, ALL, REVERT, false},
+    {"lost primary", &kedge_swap, 2, 0, 2, 2, ALL, LOST_PRIMARY, true},
+    {"lost primary, base 2", &kedge_swap, 2, 2, 1, 3, ALL, LOST_PRIMARY, false},
+    {"broken candidate", &kedge_swap, 2, 0, 2, 2, ALL, ASK_BROKEN, true},
+    {"torn request", &kedge_swap, 2, 0, 2, 2, ALL, TORN_REQUEST, true},
+    {"wipe", &kedge_swap, 2, 0, 2, 2, ALL, WIPE, false},
+    {"request during the trial", &kedge_swap, 2, 0, 2, 2, ALL, ASK_IN_TRIAL, false},
+};
+const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
+
+
+struct device device;
+struct device_image old_image, new_image;
+const struct scenario *scenario;
+struct kedge_sim_snapshot *scenario_start;
+uint64_t scenario_boots;
+char where[160];
+
+void scenario_fail(const char *what)
+{
+    fail_msg("%s: %s: %s (booted %u, reason %u, verdict %u) %s", scenario->name, where, what,
+             device.report.version.major, device.report.reason, device.report.verdict,
+             device_violation(&device));
+}
+
+static uint32_t size_of(uint32_t units)
+{
+    return units * device.shape.unit - 300; /* the last unit is not full */
+}
+
+/* Where the image that was in the primary lies after a finished swap of an image at `base`. */
+static unsigned other_base(unsigned base)
+{
+    const uint32_t k = scenario->k_old > scenario->k_new ? scenario->k_old : scenario->k_new;
+    const bool inplace = scenario->differs == 0 && 2 * 2 <= k;
+    if (inplace)
+        return base;
+    return base != 0 ? 0 : scenario->spares;
+}
+
+static bool keeps_old(void)
+{
+    return scenario->strategy != &kedge_overwrite && scenario->event != LOST_PRIMARY;
+}
+
+static bool old_is_kept(void)
+{
+    if (scenario->strategy == &kedge_backup)
+        return device_has(&device, KEDGE_BACKUP, 0, &old_image);
+    return device_has(&device, KEDGE_SECONDARY, other_base(scenario->base), &old_image);
+}
+
+static bool new_is_kept(void)
+{
+    return device_has(&device, KEDGE_SECONDARY, scenario->base, &new_image);
+}
+
+enum device_outcome scenario_boot(void)
+{
+    scenario_boots++;
+    return device_boot(&device);
+}
+
+static void boot_clean(unsigned major)
+{
+    require(scenario_boot() == DEVICE_BOOTED);
+    require(device.report.version.major == major);
+}
+
+static void damage_primary(void)
+{
+    static const uint8_t zero[4] = {0};
+    kedge_sim_poke(device.sim, KEDGE_INTERNAL, 100, kedge_bytes(zero, sizeof(zero)));
+}
+
+/* A world in which the next power-on is the interesting one. */
+void scenario_prepare(const struct scenario *s)
+{
+    const struct device_shape shape = {.unit = 512, .spares = s->spares, .strategy = s->strategy,
+                                       .backup = s->strategy == &kedge_backup};
+    scenario = s;
+    device_open(&device, &shape);
+    const struct device_image_spec old_spec = {.size = size_of(s->k_old), .fill = 250, .major = 1,
+                                               .differs = s->differs};
+    const struct device_image_spec new_spec = {.size = size_of(s->k_new), .fill = 250, .major = 2,
+                                               .differs = s->differs};
+    device_image_make(&device, &old_image, &old_spec);
+    device_image_make(&device, &new_image, &new_spec);
+    device_put(&device, KEDGE_PRIMARY, 0, &old_image);
+    strcpy(where, "preparing");
+    boot_clean(1);
+    device_put(&device, KEDGE_SECONDARY, s->base, &new_image);
+    if (s->event == SECOND_TRIAL)
+        device.policy.value[KEDGE_POLICY_ATTEMPTS] = 2;
+    if (s->event == WIPE)
+        device.policy.value[KEDGE_POLICY_AFTER_CONFIRM] = 2;
+    switch (s->event) {
+    case ASK_TEST: device_request(&device, false); break;
+    case ASK_PERMANENT: device_request(&device, true); break;
+    case LOST_PRIMARY: damage_primary(); break;
+    case ASK_BROKEN:
+        device_request(&device, false);
+        kedge_sim_decay(device.sim, KEDGE_EXTERNAL, s->base * device.shape.unit + 60, 3);
+        break;
+    case TORN_REQUEST:
+        device_request(&device, false);
+        kedge_sim_decay(device.sim, KEDGE_EXTERNAL, device.shape.sectors * device.shape.unit - 3, 9);
+        break;
+    default:
+        device_request(&device, false);
+        boot_clean(2);
+        require(device.report.reason == KEDGE_REASON_TESTING);
+        if (s->event == CONFIRM || s->event == WIPE)
+            device_confirm(&device);
+        if (s->event == ASK_IN_TRIAL)
+            device_request(&device, true);
+        break;
+    }
+    scenario_start = kedge_sim_snapshot_make(device.sim);
+}
+
+void scenario_finish(void)
+{
+    kedge_sim_snapshot_free(scenario_start);
+    device_close(&device);
+}
+
+/* A boot without anything to do writes nothing. A torn SEAL may have read as whole once and not
+ * again: then one more power-on makes the state its own first. */
+void scenario_quiet(unsigned major)
+{
+    kedge_sim_arm(device.sim, NULL);
+    boot_clean(major);
+    if (kedge_sim_operations(device.sim) == 0)
+        return;
+    kedge_sim_arm(device.sim, NULL);
+    boot_clean(major);
+    require(kedge_sim_operations(device.sim) == 0);
+}
+
+/* After a test boot: first what it must look like, then the revert, then quiet. */
+static void check_trial(bool used_up)
+{
+    if (!used_up || device.report.version.major != 1) {
+        require(device.report.version.major == 2);
+        require(device.report.reason == KEDGE_REASON_TESTING);
+        require(device_has(&device, KEDGE_PRIMARY, 0, &new_image));
+        require(old_is_kept());
+        require(device_mailbox_blank(&device));
+        kedge_sim_arm(device.sim, NULL);
+        boot_clean(1);
+        require(device.report.reason == KEDGE_REASON_REVERTED);
+    }
+    require(device_has(&device, KEDGE_PRIMARY, 0, &old_image));
+    require(new_is_kept());
+}
+
+void scenario_check(bool used_up)
+{
+    const unsigned major = device.report.version.major;
+    switch (scenario->event) {
+    case ASK_TEST:
+        if (keeps_old()) {
+            check_trial(used_up);
+            scenario_quiet(1);
+            break;
+        }
+        /* without an old image to go back to a test is permanent */
+        /* fall through */
+    case ASK_PERMANENT:
+        require(major == 2);
+        require(device_has(&device, KEDGE_PRIMARY, 0, &new_image));
+        require(!keeps_old() || old_is_kept());
+        scenario_quiet(2);
+        break;
+    case REVERT:
+    case ASK_IN_TRIAL:
+        require(major == 1);
+        require(device_has(&device, KEDGE_PRIMARY, 0, &old_image));
+        require(new_is_kept());
+        scenario_quiet(1);
+        break;
+    case CONFIRM:
+        require(major == 2);
+        require(old_is_kept());
+        scenario_quiet(2);
+        break;
+    case WIPE:
+        require(major == 2);
+        require(!old_is_kept());
+        scenario_quiet(2);
+        break;
+    case SECOND_TRIAL:
+        require(major == 2 || used_up);
+        if (major == 2)
+            boot_clean(1);
+        require(device_has(&device, KEDGE_PRIMARY, 0, &old_image));
+        require(new_is_kept());
+        scenario_quiet(1);
+        break;
+    case LOST_PRIMARY:
+        require(major == 2);
+        scenario_quiet(2);
+        break;
+    case ASK_BROKEN:
+    case TORN_REQUEST:
+        require(major == 1);
+        scenario_quiet(1);
+        break;
+    }
+    require(device_mailbox_blank(&device));
+    require(kedge_sim_violations(device.sim) == 0);
+}
+
+void scenario_settle(void)
+{
+    unsigned lives = 0;
+    while (scenario_boot() == DEVICE_CUT)
+        require(++lives < SCENARIO_LIVES);
+    require(device.report.boots != 0);
+}
