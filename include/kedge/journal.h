@@ -25,6 +25,7 @@ struct kedge_journal {
     uint8_t authority;  /* 0, 1, or KEDGE_JOURNAL_NOBODY */
     bool own;           /* the authority was erased in this power-on: appending is allowed */
     bool sealed;        /* last record is SEAL and no later take-over was begun: the state is stable */
+    uint8_t rival;      /* not 0: the other sector shows a rank: reaffirm before it is erased [J3] */
     uint8_t cell;       /* bytes of one record: 8, or the write block if larger */
     uint16_t next;      /* next free LOG index in the authority */
     uint16_t capacity;  /* records that fit in LOG */

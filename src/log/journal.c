@@ -32,19 +32,20 @@ static void encode(uint8_t *cell, uint32_t value, uint32_t salt)
     kedge_put_le32(cell + 4, kedge_crc32(0, kedge_bytes(cell, 8)));
 }
 
-/* A word that the flash cannot read (torn, behind ECC) is not exact. */
-static bool read_exact(const struct kedge_journal *j, uint32_t at, uint32_t salt, uint32_t *value)
+/* Value of an exact cell, 0 for any other: no rank and no record is 0. A word that the flash cannot
+ * read (torn, behind ECC) is not exact. */
+static uint32_t read_exact(const struct kedge_journal *j, uint32_t at, uint32_t salt)
 {
     uint8_t cell[8];
-    uint32_t crc;
+    uint32_t value, crc;
 
     if (kedge_region_read(&j->region, at, kedge_buf(cell, sizeof cell)) != 0) {
-        return false;
+        return 0;
     }
-    *value = kedge_le32(cell);
+    value = kedge_le32(cell);
     crc = kedge_le32(cell + 4);
-    encode(cell, *value, salt);
-    return kedge_le32(cell + 4) == crc;
+    encode(cell, value, salt);
+    return kedge_le32(cell + 4) == crc ? value : 0;
 }
 
 /* Program and read back. Filling that is all erased needs no program. */
@@ -109,21 +110,27 @@ static int measure(struct kedge_journal *j)
     return 0;
 }
 
-/* Highest exact mark of a sector, 0: none. Notes every rank that was ever taken. */
+/* Highest exact mark of a sector, 0: none. Notes in rival, bit by sector, whether any word of it is
+ * exact, and the highest rank of all. */
 static uint32_t scan_marks(struct kedge_journal *j, uint8_t sector)
 {
-    uint32_t rank = 0, value;
+    uint32_t mark = 0;
 
     for (uint32_t i = 0; i < RECORDS; i++) {
-        const bool is_mark = (i & 1) != 0;
+        const uint32_t rank = read_exact(j, cell_of(j, sector, i), i & 1 ? SALT_MARK : SALT_BUMP);
 
-        if (read_exact(j, cell_of(j, sector, i), is_mark ? SALT_MARK : SALT_BUMP, &value) &&
-            value < RANK_LIMIT) {
-            rank = is_mark && value > rank ? value : rank;
-            j->highest = value > j->highest ? value : j->highest;
+        if (rank == 0 || rank >= RANK_LIMIT) {
+            continue;
+        }
+        j->rival |= (uint8_t)(1u << sector);
+        if (rank > j->highest) {
+            j->highest = rank;
+        }
+        if ((i & 1) != 0 && rank > mark) {
+            mark = rank;
         }
     }
-    return rank;
+    return mark;
 }
 
 /* What one pass over the place of BODY does. */
@@ -169,13 +176,23 @@ static int pass_body(const struct kedge_journal *j, uint8_t sector, enum pass pa
     return crc == kedge_le32(chunk + CHUNK - 4) ? 0 : KEDGE_E_FORMAT;
 }
 
+static int read_body(const struct kedge_journal *j, uint8_t sector, enum pass pass)
+{
+    int rc = KEDGE_E_FORMAT;
+
+    for (unsigned i = 0; i < TRIES && rc != 0; i++) {
+        rc = pass_body(j, sector, pass);
+    }
+    return rc;
+}
+
 /* Records from index 0 up to the first that is not exact [J1]. */
 static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, void *ctx)
 {
     uint32_t value;
 
     while (j->next < j->capacity &&
-           read_exact(j, record_of(j), SALT_LOG + j->next, &value)) {
+           (value = read_exact(j, record_of(j), SALT_LOG + j->next)) != 0) {
         j->next++;
         j->sealed = value >> 16 == KEDGE_RECORD_SEAL;
         if (replay != NULL) {
@@ -187,37 +204,53 @@ static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, voi
 int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay replay, void *ctx)
 {
     const int rc = measure(journal);
-    uint32_t rank[2];
+    uint32_t best = 0;
 
     journal->authority = KEDGE_JOURNAL_NOBODY;
     journal->next = 0;
     journal->highest = 0;
     journal->own = false;
     journal->sealed = false;
+    journal->rival = 0;
     if (rc != 0) {
         return rc;
     }
-    rank[0] = scan_marks(journal, 0);
-    rank[1] = scan_marks(journal, 1);
-    for (unsigned i = 0; i < 2 * TRIES; i++) {
-        const uint8_t sector = (uint8_t)((rank[1] > rank[0]) ^ (i >= TRIES));
+    for (uint8_t sector = 0; sector < 2; sector++) {
+        const uint32_t mark = scan_marks(journal, sector);
 
-        if (rank[sector] != 0 && pass_body(journal, sector, CHECK) == 0 &&
-            pass_body(journal, sector, LOAD) == 0) {
+        if (mark > best && read_body(journal, sector, CHECK) == 0) {
+            best = mark;
             journal->authority = sector;
-            replay_log(journal, replay, ctx);
-            /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
-            journal->sealed = journal->sealed && rank[sector] == journal->highest;
-            return 0;
         }
     }
-    return KEDGE_E_NONE;
+    if (best == 0 || read_body(journal, journal->authority, LOAD) != 0) {
+        journal->authority = KEDGE_JOURNAL_NOBODY;
+        journal->rival = 0;
+        return KEDGE_E_NONE;
+    }
+    journal->rival &= (uint8_t)(2u >> journal->authority);
+    replay_log(journal, replay, ctx);
+    /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
+    journal->sealed = journal->sealed && best == journal->highest;
+    return 0;
+}
+
+/* Next rank of a sector: even ones are sector 0's, odd ones sector 1's, so that neither uses up the
+ * other's slots. */
+static uint32_t next_rank(const struct kedge_journal *j, uint8_t sector)
+{
+    return j->highest + 1 + ((j->highest + 1 + sector) & 1);
+}
+
+static uint32_t slot_of(const struct kedge_journal *j, uint8_t sector, uint32_t rank)
+{
+    return cell_of(j, sector, rank / 2 % SLOTS * 2);
 }
 
 /* The bump is finished before the mark is begun, so nobody ever takes this rank again [J3]. */
 static int write_mark(struct kedge_journal *j, uint8_t sector, uint32_t rank)
 {
-    const uint32_t at = cell_of(j, sector, rank % SLOTS * 2);
+    const uint32_t at = slot_of(j, sector, rank);
     int rc;
 
     j->highest = rank;
@@ -237,14 +270,14 @@ static bool is_blank(const struct kedge_journal *j, uint32_t at, uint32_t size)
 }
 
 /* Give the authority a finished mark above every rank that may be half written, before the other
- * sector goes [J3]. A slot belongs to one rank in sixteen: what was torn there and reads blank is
+ * sector goes [J3]. A slot belongs to one rank in 32: what was torn there and reads blank is
  * programmed again with the same bits only [J6]. */
 static void reaffirm(struct kedge_journal *j)
 {
-    const uint32_t first = j->highest + 1;
+    uint32_t rank = next_rank(j, j->authority);
 
-    for (uint32_t rank = first; rank < first + SLOTS; rank++) {
-        if (is_blank(j, cell_of(j, j->authority, rank % SLOTS * 2), 2u * j->cell) &&
+    for (unsigned i = 0; i < SLOTS; i++, rank += 2) {
+        if (is_blank(j, slot_of(j, j->authority, rank), 2u * j->cell) &&
             write_mark(j, j->authority, rank) == 0) {
             return;
         }
@@ -263,7 +296,7 @@ static int renew(struct kedge_journal *j, uint8_t sector)
         rc = pass_body(j, sector, WRITE);
     }
     if (rc == 0) {
-        rc = write_mark(j, sector, j->highest + 1);
+        rc = write_mark(j, sector, next_rank(j, sector));
     }
     return rc;
 }
@@ -273,14 +306,15 @@ int kedge_journal_take_over(struct kedge_journal *journal)
     const uint8_t sector = journal->authority == 0 ? 1 : 0;
     int rc = KEDGE_E_READBACK;
 
-    /* The mark of an own sector was finished in this power-on; it needs no second one. */
-    if (journal->authority != KEDGE_JOURNAL_NOBODY && !journal->own) {
-        reaffirm(journal);
-    }
     for (unsigned i = 0; i < TRIES && rc != 0; i++) {
+        if (journal->rival != 0) {
+            reaffirm(journal);
+        }
+        journal->rival = journal->authority != KEDGE_JOURNAL_NOBODY;
         rc = renew(journal, sector);
     }
     if (rc == 0) {
+        journal->rival = 0; /* our mark is finished and above all others */
         journal->authority = sector;
         journal->next = 0;
         journal->own = true;
