@@ -7,6 +7,7 @@
 
 /* Where the bytes of an image come from: a slot at a base, a file, a decrypting view. */
 struct kedge_source {
+    /* Never called for bytes outside [0, size). 0 or a negative error. */
     int (*read)(const void *ctx, uint32_t at, struct kedge_buf to);
     const void *ctx;
     uint32_t size; /* bytes that may be read: the most that an image may occupy */

@@ -7,14 +7,6 @@
 
 #define MAGIC_V1 0x96f3b83cu
 
-int kedge_source_read(const struct kedge_source *source, uint32_t at, struct kedge_buf to)
-{
-    if (at > source->size || to.size > source->size - at) {
-        return KEDGE_E_BOUNDS;
-    }
-    return source->read(source->ctx, at, to);
-}
-
 void kedge_header_decode(const uint8_t *header, struct kedge_image *image)
 {
     image->load_address = kedge_le32(header + 4);
@@ -38,7 +30,7 @@ static enum kedge_verdict read_info(const struct kedge_source *source, uint32_t 
     if (source->size - at < sizeof(info)) {
         return KEDGE_IMAGE_BAD_TLV;
     }
-    if (kedge_source_read(source, at, kedge_buf(info, sizeof(info))) != 0) {
+    if (source->read(source->ctx, at, kedge_buf(info, sizeof(info))) != 0) {
         return KEDGE_IMAGE_UNREADABLE;
     }
     *total = kedge_le16(info + 2);
@@ -78,7 +70,7 @@ enum kedge_verdict kedge_image_parse(const struct kedge_source *source, struct k
     if (source->size < sizeof(header)) {
         return KEDGE_IMAGE_ABSENT;
     }
-    if (kedge_source_read(source, 0, kedge_buf(header, sizeof(header))) != 0) {
+    if (source->read(source->ctx, 0, kedge_buf(header, sizeof(header))) != 0) {
         return KEDGE_IMAGE_UNREADABLE;
     }
     const uint32_t magic = kedge_le32(header);
@@ -124,7 +116,8 @@ int kedge_tlv_next(struct kedge_tlv_walk *walk, struct kedge_tlv *tlv)
     if (walk->end - walk->at < sizeof(head)) {
         return KEDGE_E_FORMAT;
     }
-    const int error = kedge_source_read(walk->source, walk->at, kedge_buf(head, sizeof(head)));
+    const int error =
+        walk->source->read(walk->source->ctx, walk->at, kedge_buf(head, sizeof(head)));
 
     if (error != 0) {
         return error;
@@ -152,7 +145,7 @@ int kedge_tlv_find(const struct kedge_source *source, const struct kedge_image *
             if (to.size > tlv->size) {
                 to.size = tlv->size;
             }
-            const int error = kedge_source_read(source, tlv->at, to);
+            const int error = source->read(source->ctx, tlv->at, to);
 
             return error != 0 ? error : tlv->size;
         }

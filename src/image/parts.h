@@ -20,9 +20,6 @@
 #define KEDGE_TLV_SIG_PURE    0x25u
 #define KEDGE_TLV_COUNTER     0x50u
 
-/* source->read inside its bounds; KEDGE_E_BOUNDS outside. */
-int kedge_source_read(const struct kedge_source *source, uint32_t at, struct kedge_buf to);
-
 /* The 32 bytes of a header into the fields that come from it; nothing is judged. */
 void kedge_header_decode(const uint8_t *header, struct kedge_image *image);
 

@@ -10,7 +10,7 @@ static enum kedge_verdict take(struct kedge_pass *pass, uint32_t size)
     const struct kedge_verify *const v = pass->verify;
     const struct kedge_bytes data = kedge_bytes(v->scratch.at, size);
 
-    if (kedge_source_read(pass->source, pass->at, kedge_buf(v->scratch.at, size)) != 0) {
+    if (pass->source->read(pass->source->ctx, pass->at, kedge_buf(v->scratch.at, size)) != 0) {
         return KEDGE_IMAGE_UNREADABLE;
     }
     if (pass->state != NULL) {

@@ -9,32 +9,31 @@
 #define NOT_IN_PLACE                                                                               \
     (KEDGE_IMAGE_NON_BOOTABLE | KEDGE_IMAGE_RAM_LOAD | KEDGE_IMAGE_LZMA1 | KEDGE_IMAGE_LZMA2)
 
-/* The first image hash that goes with one of the keys. */
-static enum kedge_verdict choose_hash(const struct kedge_source *source, struct kedge_verify *v,
-                                      const struct kedge_hash **hash)
+/* Looks for the first image hash that goes with one of the keys; pass->signature says meanwhile
+ * what it means that there is none. */
+static void choose_hash(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
 {
-    enum kedge_verdict none = KEDGE_IMAGE_NO_HASH;
-    struct kedge_tlv_walk walk;
-    struct kedge_tlv tlv;
-    int more;
+    const struct kedge_verify *const v = pass->verify;
 
-    kedge_tlv_start(&walk, source, &v->image);
-    while ((more = kedge_tlv_next(&walk, &tlv)) > 0) {
-        if (tlv.is_protected || tlv.type < KEDGE_TLV_SHA256 || tlv.type > KEDGE_TLV_SHA512) {
-            continue;
-        }
-        for (size_t i = 0; i < v->key_count; i++) {
-            *hash = v->keys[i].type->hash;
-            if ((*hash)->tlv == tlv.type) {
-                return KEDGE_IMAGE_GOOD;
-            }
-        }
-        none = KEDGE_IMAGE_UNKNOWN_KEY;
+    (void)data;
+    if (pass->hash != NULL || type < KEDGE_TLV_SHA256 || type > KEDGE_TLV_SHA512) {
+        return;
     }
-    if (more == 0) {
-        return none;
+    pass->signature = KEDGE_IMAGE_UNKNOWN_KEY;
+    for (size_t i = 0; i < v->key_count; i++) {
+        if (v->keys[i].type->hash->tlv == type) {
+            pass->hash = v->keys[i].type->hash;
+        }
     }
-    return more == KEDGE_E_FORMAT ? KEDGE_IMAGE_BAD_TLV : KEDGE_IMAGE_UNREADABLE;
+}
+
+/* Walks the unprotected TLVs. */
+static enum kedge_verdict walk(struct kedge_pass *pass, kedge_pass_tlv on_tlv)
+{
+    const struct kedge_image *const image = &pass->verify->image;
+
+    pass->at = image->tlv_at + image->protected_size;
+    return kedge_pass_area(pass, KEDGE_TLV_UNPROTECTED, image->size - pass->at, on_tlv);
 }
 
 /* The key that KEYHASH or PUBKEY data names; NULL: we do not know it. */
@@ -158,7 +157,8 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
     struct kedge_pass pass = {
         .source = source,
         .verify = v,
-        .signature = KEDGE_IMAGE_NO_SIGNATURE,
+        .untapped = true,
+        .signature = KEDGE_IMAGE_NO_HASH,
     };
     enum kedge_verdict verdict = kedge_image_parse(source, &v->image);
 
@@ -166,8 +166,12 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
     v->has_counter = false;
     v->digest_size = 0;
     if (verdict == KEDGE_IMAGE_GOOD) {
-        verdict = choose_hash(source, v, &pass.hash);
+        verdict = walk(&pass, choose_hash);
     }
+    if (verdict == KEDGE_IMAGE_GOOD && pass.hash == NULL) {
+        verdict = pass.signature;
+    }
+    pass.untapped = false;
     if (verdict == KEDGE_IMAGE_GOOD) {
         verdict = kedge_pass_hashed(&pass, kedge_bytes(NULL, 0), v->digest);
     }
@@ -175,9 +179,10 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
         return verdict;
     }
     v->digest_size = pass.hash->size;
+    pass.signature = KEDGE_IMAGE_NO_SIGNATURE;
     if (v->known.size == v->digest_size && kedge_equal(v->known.at, v->digest, v->digest_size)) {
         pass.signature = KEDGE_IMAGE_GOOD;
     }
-    verdict = kedge_pass_area(&pass, KEDGE_TLV_UNPROTECTED, v->image.size - pass.at, judge_tlv);
+    verdict = walk(&pass, judge_tlv);
     return verdict != KEDGE_IMAGE_GOOD ? verdict : conclude(&pass);
 }
