@@ -18,7 +18,8 @@ struct kedge_spi_bus {
      * may be empty). 0 or KEDGE_E_IO. */
     int (*transact)(void *ctx, struct kedge_bytes head, struct kedge_bytes out,
                     struct kedge_buf in);
-    void (*wait_us)(void *ctx, uint32_t us); /* at least so long; feeds the watchdog if there is one */
+    /* At least so long; feeds the watchdog if there is one. */
+    void (*wait_us)(void *ctx, uint32_t us);
     void *ctx;
 };
 
@@ -30,10 +31,10 @@ struct kedge_spinor_part {
     uint8_t flags; /* KEDGE_SPINOR_... */
     const char *name;
     uint32_t size;
-    uint32_t erase_size;    /* smallest, bytes; erased by command 20h (64 KiB: D8h) */
-    uint32_t erase_max_us;  /* limits for polling: smallest erase, */
-    uint32_t block_max_us;  /* 64 K erase (0: the part has no 32 K and 64 K erase), */
-    uint32_t page_max_us;   /* page program */
+    uint32_t erase_size;   /* smallest, bytes; erased by command 20h (64 KiB: D8h) */
+    uint32_t erase_max_us; /* limits for polling: smallest erase, */
+    uint32_t block_max_us; /* 64 K erase (0: the part has no 32 K and 64 K erase), */
+    uint32_t page_max_us;  /* page program */
     /* kedge_spinor_sfdp; NULL: this entry is all there is to know, and the parser is not linked */
     int (*sfdp)(struct kedge_spinor *nor);
 };
@@ -52,10 +53,10 @@ struct kedge_spinor {
     const struct kedge_spinor_part *part;
     struct kedge_geometry geometry; /* after probe: from SFDP where the part has it */
     uint32_t erase_max_us, block_max_us, page_max_us; /* as in the part, or from SFDP */
-    uint32_t pending_max_us;        /* limit of the posted operation; 0: nothing posted */
-    int error;                      /* of the last probe or a time-out; every operation returns it */
-    uint8_t blocks;                 /* bit 0: 32 K erase, bit 1: 64 K erase available */
-    uint8_t alive;                  /* error == 0 */
+    uint32_t pending_max_us; /* limit of the posted operation; 0: nothing posted */
+    int error;               /* of the last probe or a time-out; every operation returns it */
+    uint8_t blocks;          /* bit 0: 32 K erase, bit 1: 64 K erase available */
+    uint8_t alive;           /* error == 0 */
 };
 
 extern const struct kedge_flash_ops kedge_spinor_ops;
@@ -67,7 +68,8 @@ extern const struct kedge_flash_ops kedge_spinor_ops;
 int kedge_spinor_sfdp(struct kedge_spinor *nor);
 
 /* Probe the chip and fill `flash`. On KEDGE_E_DEAD, _FOREIGN or _BUSY `flash` is filled all the
- * same (from the part table), every operation on it returns the error, and ops->probe tries again. */
+ * same (from the part table), every operation on it returns the error, and ops->probe tries again.
+ */
 int kedge_spinor_open(struct kedge_spinor *nor, const struct kedge_spi_bus *bus,
                       const struct kedge_spinor_part *part, struct kedge_flash *flash);
 

@@ -357,10 +357,9 @@ void sim_array_read(struct kedge_sim *sim, uint8_t device, uint32_t at, uint8_t 
     for (unsigned i = 0; i < KEDGE_SIM_STUCK; i++) {
         const struct kedge_sim_stuck *stuck = &sim->s.faults.stuck[i];
 
-        if (stuck->mask != 0 && stuck->device == device && stuck->at >= at &&
-            stuck->at - at < size)
-            to[stuck->at - at] = (uint8_t)((to[stuck->at - at] & ~stuck->mask) |
-                                           (stuck->value & stuck->mask));
+        if (stuck->mask != 0 && stuck->device == device && stuck->at >= at && stuck->at - at < size)
+            to[stuck->at - at] =
+                (uint8_t)((to[stuck->at - at] & ~stuck->mask) | (stuck->value & stuck->mask));
     }
 }
 

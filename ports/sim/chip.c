@@ -1,12 +1,12 @@
 /* The external chip as the bus sees it: commands in, bytes out. */
 #include "inner.h"
 
-#define BUSY 0x01
-#define ENABLED 0x02
-#define PROTECTED 0x3C
-#define LARGE 0x1000000u
+#define BUSY            0x01
+#define ENABLED         0x02
+#define PROTECTED       0x3C
+#define LARGE           0x1000000u
 #define STATUS_WRITE_NS 10000000u
-#define WAKE_NS 35000u
+#define WAKE_NS         35000u
 
 /* One transaction: head and out are one stream of bytes to the chip. */
 struct talk {
@@ -184,15 +184,26 @@ static int execute_large(struct kedge_sim *sim, const struct talk *talk)
     const struct kedge_sim_part *part = &sim->array[KEDGE_EXTERNAL].part;
 
     switch (talk->head.at[0]) {
-    case 0x13: return read_contents(sim, talk, true, 0);
-    case 0x0C: return read_contents(sim, talk, true, 1);
-    case 0x12: return program_page(sim, talk, true);
-    case 0x21: return erase_block(sim, talk, true, part->geometry.erase_size);
-    case 0x5C: return erase_block(sim, talk, true, part->block32_us != 0 ? 0x8000 : 0);
-    case 0xDC: return erase_block(sim, talk, true, part->block64_us != 0 ? 0x10000 : 0);
-    case 0xB7: sim->s.chip.four_bytes = true; return 0;
-    case 0xE9: sim->s.chip.four_bytes = false; return 0;
-    default: return 0;
+    case 0x13:
+        return read_contents(sim, talk, true, 0);
+    case 0x0C:
+        return read_contents(sim, talk, true, 1);
+    case 0x12:
+        return program_page(sim, talk, true);
+    case 0x21:
+        return erase_block(sim, talk, true, part->geometry.erase_size);
+    case 0x5C:
+        return erase_block(sim, talk, true, part->block32_us != 0 ? 0x8000 : 0);
+    case 0xDC:
+        return erase_block(sim, talk, true, part->block64_us != 0 ? 0x10000 : 0);
+    case 0xB7:
+        sim->s.chip.four_bytes = true;
+        return 0;
+    case 0xE9:
+        sim->s.chip.four_bytes = false;
+        return 0;
+    default:
+        return 0;
     }
 }
 
@@ -202,23 +213,47 @@ static int execute(struct kedge_sim *sim, const struct talk *talk)
     struct sim_chip *chip = &sim->s.chip;
 
     switch (talk->head.at[0]) {
-    case 0x03: return read_contents(sim, talk, false, 0);
-    case 0x0B: return read_contents(sim, talk, false, 1);
-    case 0x02: return program_page(sim, talk, false);
-    case 0x20: return erase_block(sim, talk, false, part->geometry.erase_size);
-    case 0x52: return erase_block(sim, talk, false, part->block32_us != 0 ? 0x8000 : 0);
-    case 0xD8: return erase_block(sim, talk, false, part->block64_us != 0 ? 0x10000 : 0);
+    case 0x03:
+        return read_contents(sim, talk, false, 0);
+    case 0x0B:
+        return read_contents(sim, talk, false, 1);
+    case 0x02:
+        return program_page(sim, talk, false);
+    case 0x20:
+        return erase_block(sim, talk, false, part->geometry.erase_size);
+    case 0x52:
+        return erase_block(sim, talk, false, part->block32_us != 0 ? 0x8000 : 0);
+    case 0xD8:
+        return erase_block(sim, talk, false, part->block64_us != 0 ? 0x10000 : 0);
     case 0x60:
-    case 0xC7: return erase_chip(sim);
-    case 0x01: write_status(sim, talk); return 0;
-    case 0x04: chip->enabled = false; return 0;
-    case 0x06: chip->enabled = true; return 0;
-    case 0x05: fill(talk->in, (uint8_t)(chip->status | (chip->enabled ? ENABLED : 0))); return 0;
-    case 0x15: answer(talk->in, chip->config, sizeof chip->config); return 0;
-    case 0x5A: read_parameters(sim, talk); return 0;
-    case 0x9F: answer(talk->in, part->id, sizeof part->id); return 0;
-    case 0xB9: chip->asleep = true; return 0;
-    default: return is_large(sim) ? execute_large(sim, talk) : 0;
+    case 0xC7:
+        return erase_chip(sim);
+    case 0x01:
+        write_status(sim, talk);
+        return 0;
+    case 0x04:
+        chip->enabled = false;
+        return 0;
+    case 0x06:
+        chip->enabled = true;
+        return 0;
+    case 0x05:
+        fill(talk->in, (uint8_t)(chip->status | (chip->enabled ? ENABLED : 0)));
+        return 0;
+    case 0x15:
+        answer(talk->in, chip->config, sizeof chip->config);
+        return 0;
+    case 0x5A:
+        read_parameters(sim, talk);
+        return 0;
+    case 0x9F:
+        answer(talk->in, part->id, sizeof part->id);
+        return 0;
+    case 0xB9:
+        chip->asleep = true;
+        return 0;
+    default:
+        return is_large(sim) ? execute_large(sim, talk) : 0;
     }
 }
 
@@ -234,8 +269,7 @@ static void execute_busy(struct kedge_sim *sim, const struct talk *talk)
                     sim->array[KEDGE_EXTERNAL].part.name, command);
 }
 
-static int transact(void *ctx, struct kedge_bytes head, struct kedge_bytes out,
-                    struct kedge_buf in)
+static int transact(void *ctx, struct kedge_bytes head, struct kedge_bytes out, struct kedge_buf in)
 {
     struct kedge_sim *sim = ctx;
     struct talk talk = {.head = head, .out = out, .in = in};

@@ -18,7 +18,7 @@
 
 #define SIM_BURST 256 /* longest single operation of a program, bytes */
 #define SIM_NEVER UINT64_MAX
-#define SIM_WHY 160
+#define SIM_WHY   160
 
 /* Cells of one device. `taken` is what was programmed into each byte since its erase, inverted: 0
  * is erased, and untouched memory costs nothing. */
@@ -27,10 +27,10 @@ struct sim_array {
     uint8_t *contents;
     uint8_t *weak; /* 1: the bit is unstable */
     uint8_t *taken;
-    uint8_t *writes;      /* per word, since its erase */
-    uint64_t *version;    /* per sector: which content this is; 0: erased and never touched */
-    uint64_t *last;       /* source of versions, shared by both devices */
-    uint8_t *has_weak;    /* per sector */
+    uint8_t *writes;   /* per word, since its erase */
+    uint64_t *version; /* per sector: which content this is; 0: erased and never touched */
+    uint64_t *last;    /* source of versions, shared by both devices */
+    uint8_t *has_weak; /* per sector */
     uint32_t weak_sectors;
     uint32_t sectors;
     uint32_t word; /* bytes */

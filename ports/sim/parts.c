@@ -1,11 +1,14 @@
-/* Part data. Times: facts/flash-parts.md. SFDP: header as the chips have it (first parameter table
- * at 0x30 or 0x80), basic parameter table as read from real chips and published in device trees. */
+/* Part data. Times: facts/flash-parts.md; the MX25L25645G's and whatever is not there are round
+ * figures of the kind, not checked against a data sheet. SFDP: the MX25R6435F's basic parameter
+ * table is the one that Zephyr's device trees publish; the others were written down from memory and
+ * are right in form (place, length, density, erase types), not checked word for word. */
 #include "inner.h"
 
 #define HEADER(minor, headers, words, pointer)                                                     \
     'S', 'F', 'D', 'P', (minor), 1, (headers)-1, 0xFF, 0x00, (minor), 1, (words), (pointer), 0, 0, \
         0xFF
 
+/* clang-format off */
 /* MX25R6435F: three headers; vendor table at 0x110 and 4-byte table at 0xC0 are not kept here. */
 static const uint8_t sfdp_mx25r64[] = {
     HEADER(6, 3, 16, 0x30),
@@ -43,6 +46,7 @@ static const uint8_t sfdp_mx25l25645[0x70] = {
     0x67, 0x38, 0x30, 0xB0, 0x30, 0xB0, 0xF7, 0xBD, 0xD5, 0x5C, 0x4A, 0x9E, 0x29, 0xFF, 0xF0, 0x50,
     0xF9, 0x85,
 };
+/* clang-format on */
 
 #define NOR(bytes)                                                                                 \
     {                                                                                              \

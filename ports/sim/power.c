@@ -148,8 +148,8 @@ static void start(struct kedge_sim *sim, uint8_t device, uint8_t operation, uint
     sim_settle(sim);
 }
 
-static int cut(struct kedge_sim *sim, uint8_t device, uint8_t operation, uint32_t at,
-               uint32_t size, const uint8_t *data)
+static int cut(struct kedge_sim *sim, uint8_t device, uint8_t operation, uint32_t at, uint32_t size,
+               const uint8_t *data)
 {
     unsigned kind = sim->s.faults.cut_kind;
 

@@ -13,10 +13,9 @@ static bool is_sound(const struct kedge_sim_part *part)
     const struct kedge_geometry *g = &part->geometry;
 
     return is_power_of_two(g->erase_size) && is_power_of_two(g->page_size) &&
-           is_power_of_two(g->write_block) && is_power_of_two(part->burst) &&
-           g->erase_size >= 16 && g->size >= g->erase_size && g->size % g->erase_size == 0 &&
-           part->burst <= SIM_BURST && part->burst >= g->page_size &&
-           g->write_block <= g->page_size && g->erased == 0xFF;
+           is_power_of_two(g->write_block) && is_power_of_two(part->burst) && g->erase_size >= 16 &&
+           g->size >= g->erase_size && g->size % g->erase_size == 0 && part->burst <= SIM_BURST &&
+           part->burst >= g->page_size && g->write_block <= g->page_size && g->erased == 0xFF;
 }
 
 struct kedge_sim *kedge_sim_create(const struct kedge_sim_config *config, char *why)

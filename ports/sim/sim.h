@@ -41,7 +41,7 @@ struct kedge_sim_part {
     uint32_t block32_us, block32_max_us; /* 0: the chip has no such command */
     uint32_t block64_us, block64_max_us;
     uint32_t chip_us, chip_max_us;
-    uint32_t page_us, page_max_us; /* a full page; internal: one word */
+    uint32_t page_us, page_max_us;              /* a full page; internal: one word */
     uint32_t program_fixed_us, program_byte_ns; /* shorter than a page; 0: page_us */
     uint32_t low_power_erase_us; /* MX25R until its high-performance bit is set; 0: no such mode */
     uint32_t low_power_page_us;
@@ -67,8 +67,8 @@ enum kedge_sim_cut_kind {
     KEDGE_SIM_CUT_TORN,   /* power fails inside the operation */
     KEDGE_SIM_CUT_BEFORE, /* just before it */
     KEDGE_SIM_CUT_AFTER,  /* just after it */
-    KEDGE_SIM_RESET_WARM  /* the processor alone resets after the operation was started: the external
-                             chip keeps its power, its state and its work */
+    KEDGE_SIM_RESET_WARM /* the processor alone resets after the operation was started: the external
+                            chip keeps its power, its state and its work */
 };
 
 /* What a torn program leaves of the bits that should change. */
@@ -117,7 +117,7 @@ struct kedge_sim_faults {
     uint32_t read_flip_at;   /* the n-th external read has one bit flipped */
     uint32_t read_fail_at;   /* ... the controller reports KEDGE_E_IO */
     uint32_t answer_flip_at; /* the n-th answer of any command (status, id, SFDP, data) */
-    uint32_t write_flip_at;  /* external operation n (by the common number): one wrong bit is written */
+    uint32_t write_flip_at;  /* operation n, if it is external, leaves one wrong bit */
     uint32_t op_fail_at;     /* operation n is not done and reports KEDGE_E_IO (either device) */
     uint32_t op_ignore_at;   /* operation n is silently not done (either device) */
 
@@ -142,8 +142,8 @@ struct kedge_sim_config {
     const struct kedge_sim_part *internal, *external; /* copied */
     const char *internal_file, *external_file; /* NULL: contents in memory only. Made erased if
         absent; an existing file must have the part's size. Written through: survives kill -9. */
-    uint8_t time;  /* enum kedge_sim_time */
-    uint64_t seed; /* first seed, until kedge_sim_arm() */
+    uint8_t time;                              /* enum kedge_sim_time */
+    uint64_t seed;                             /* first seed, until kedge_sim_arm() */
 };
 
 /* One operation, as the trace sees it; called when the operation starts. */
@@ -190,18 +190,18 @@ void kedge_sim_bus(struct kedge_sim *sim, struct kedge_spi_bus *bus);
 uint64_t kedge_sim_now_us(const struct kedge_sim *sim);
 void kedge_sim_wait_us(struct kedge_sim *sim, uint64_t us); /* lets the clock run */
 uint32_t kedge_sim_operations(const struct kedge_sim *sim); /* since arm */
-uint32_t kedge_sim_reads(const struct kedge_sim *sim); /* external reads since arm */
+uint32_t kedge_sim_reads(const struct kedge_sim *sim);      /* external reads since arm */
 uint32_t kedge_sim_lives(const struct kedge_sim *sim);
 const struct kedge_sim_part *kedge_sim_part(const struct kedge_sim *sim, uint8_t device);
 /* Typical times for the recorder. */
 struct kedge_part_times kedge_sim_times(const struct kedge_sim_part *part);
 
 /* Broken rules: 1 over 0, 1 over an unstable bit, program of what is not erased (the same bits at
- * the same place are allowed), more than nWRITE writes, across a page, outside the device, a command
- * to a busy chip. The text names the first. */
+ * the same place are allowed), more than nWRITE writes, across a page, outside the device, a
+ * command to a busy chip. The text names the first. */
 uint32_t kedge_sim_violations(const struct kedge_sim *sim);
 const char *kedge_sim_violation(const struct kedge_sim *sim); /* "" when there is none */
-void kedge_sim_forgive(struct kedge_sim *sim); /* back to none */
+void kedge_sim_forgive(struct kedge_sim *sim);                /* back to none */
 
 /* ---- the test's own hands: no operation is counted, no fault strikes ------------------------- */
 
@@ -228,7 +228,8 @@ struct kedge_sim_snapshot *kedge_sim_snapshot_make(struct kedge_sim *sim);
 void kedge_sim_snapshot_take(struct kedge_sim *sim, struct kedge_sim_snapshot *snapshot);
 void kedge_sim_restore(struct kedge_sim *sim, const struct kedge_sim_snapshot *snapshot);
 void kedge_sim_snapshot_free(struct kedge_sim_snapshot *snapshot);
-/* True when device contents equal the snapshot's in [at, at + size). */
+/* True when device contents equal the snapshot's in [at, at + size). Work that was under way when
+ * the snapshot was taken is not in it. */
 bool kedge_sim_same(struct kedge_sim *sim, const struct kedge_sim_snapshot *snapshot,
                     uint8_t device, uint32_t at, uint32_t size);
 

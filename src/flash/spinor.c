@@ -9,31 +9,31 @@
  * 4 address bytes in the high half. */
 #include "kedge/spinor.h"
 
-#define READ 0x1303
-#define PROGRAM 0x1202
-#define ERASE 0x2120
-#define ERASE_32K 0x5C52
-#define ERASE_64K 0xDCD8
+#define READ                0x1303
+#define PROGRAM             0x1202
+#define ERASE               0x2120
+#define ERASE_32K           0x5C52
+#define ERASE_64K           0xDCD8
 
-#define WRITE_STATUS 0x01
-#define READ_STATUS 0x05
-#define WRITE_ENABLE 0x06
-#define READ_CONFIG 0x15 /* MX25R: two bytes */
-#define READ_ID 0x9F
-#define RELEASE 0xAB
+#define WRITE_STATUS        0x01
+#define READ_STATUS         0x05
+#define WRITE_ENABLE        0x06
+#define READ_CONFIG         0x15 /* MX25R: two bytes */
+#define READ_ID             0x9F
+#define RELEASE             0xAB
 
-#define BUSY 0x01
-#define ENABLED 0x02
-#define PROTECTED 0x3C
+#define BUSY                0x01
+#define ENABLED             0x02
+#define PROTECTED           0x3C
 #define MX_HIGH_PERFORMANCE 0x02 /* in configuration register 2 */
 
-#define TRIES 4
-#define RELEASE_US 50       /* tRES1: MX25R 35, W25Q 3, GD25 20 */
-#define CONFIG_MAX_US 60000 /* tW: MX25R 30 ms */
-#define LARGE 0x1000000     /* above it an address has four bytes */
+#define TRIES               4
+#define RELEASE_US          50        /* tRES1: MX25R 35, W25Q 3, GD25 20 */
+#define CONFIG_MAX_US       60000     /* tW: MX25R 30 ms */
+#define LARGE               0x1000000 /* above it an address has four bytes */
 
-static int transact(const struct kedge_spinor *nor, struct kedge_bytes head,
-                    struct kedge_bytes out, struct kedge_buf in)
+static int transact(const struct kedge_spinor *nor, struct kedge_bytes head, struct kedge_bytes out,
+                    struct kedge_buf in)
 {
     return nor->bus->transact(nor->bus->ctx, head, out, in) == 0 ? 0 : KEDGE_E_IO;
 }
@@ -219,8 +219,8 @@ static void set_high_performance(struct kedge_spinor *nor)
 {
     uint8_t a[3], b[2], status;
 
-    if (ask(nor, READ_CONFIG, a + 1, 2) != 0 || ask(nor, READ_CONFIG, b, 2) != 0 ||
-        a[1] != b[0] || a[2] != b[1] || (a[2] & MX_HIGH_PERFORMANCE) != 0)
+    if (ask(nor, READ_CONFIG, a + 1, 2) != 0 || ask(nor, READ_CONFIG, b, 2) != 0 || a[1] != b[0] ||
+        a[2] != b[1] || (a[2] & MX_HIGH_PERFORMANCE) != 0)
         return;
     if (enable_write(nor) != 0 || read_status(nor, &status) != 0)
         return;

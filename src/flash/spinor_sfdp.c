@@ -8,12 +8,12 @@
 
 #include "kedge/spinor.h"
 
-#define SIGNATURE 0x50444653u
-#define MIN_WORDS 9
-#define WORDS 11
-#define TRIES 4
-#define MAX_US 16000000u /* no part needs longer for a block */
-#define MAX_PAGE_LOG 8   /* splitting at 256 bytes is right for larger pages too */
+#define SIGNATURE    0x50444653u
+#define MIN_WORDS    9
+#define WORDS        11
+#define TRIES        4
+#define MAX_US       16000000u /* no part needs longer for a block */
+#define MAX_PAGE_LOG 8         /* splitting at 256 bytes is right for larger pages too */
 
 struct facts {
     uint32_t size, erase_size, page_size;

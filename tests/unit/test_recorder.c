@@ -1,4 +1,5 @@
-/* The flight recorder. If this fails, "internal writes during download: 0" is a claim, not a fact. */
+/* The flight recorder. If this fails, "internal writes during download: 0" is a claim, not a fact.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -30,11 +31,11 @@ static int open_board(void **state)
     times[KEDGE_INTERNAL] = kedge_sim_times(&kedge_sim_nrf52840);
     times[KEDGE_EXTERNAL] = kedge_sim_times(&kedge_sim_mx25r64);
     for (uint8_t d = 0; d < KEDGE_DEVICES; d++)
-        recorded[d] = (struct kedge_recorded){
-            .inner = d == KEDGE_INTERNAL ? &board.internal : &board.external,
-            .recorder = &recorder,
-            .times = &times[d],
-            .device = d};
+        recorded[d] = (struct kedge_recorded){.inner = d == KEDGE_INTERNAL ? &board.internal
+                                                                           : &board.external,
+                                              .recorder = &recorder,
+                                              .times = &times[d],
+                                              .device = d};
     kedge_recorder_wrap(&recorded[KEDGE_INTERNAL], &internal);
     kedge_recorder_wrap(&recorded[KEDGE_EXTERNAL], &external);
     kedge_recorder_clear(&recorder);

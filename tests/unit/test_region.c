@@ -1,4 +1,5 @@
-/* Bounds and alignment. If this fails, a wrong length in one module erases another module's sector. */
+/* Bounds and alignment. If this fails, a wrong length in one module erases another module's sector.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,8 +20,8 @@ static int open_board(void **state)
     char why[160];
 
     (void)state;
-    region = (struct kedge_region){
-        .flash = &board.internal, .start = 2 * SECTOR, .size = 3 * SECTOR};
+    region =
+        (struct kedge_region){.flash = &board.internal, .start = 2 * SECTOR, .size = 3 * SECTOR};
     return kedge_sim_board_open(&board, &config, why);
 }
 
@@ -36,9 +37,8 @@ static void refuses_what_leaves_the_region(void **state)
 {
     static const struct {
         uint32_t at, size;
-    } outside[] = {{3 * SECTOR, 4},          {3 * SECTOR - 4, 8}, {0, 3 * SECTOR + 4},
-                   {0xFFFFFFFC, 8},          {4, 0xFFFFFFFC},     {0xFFFFFFFF, 0xFFFFFFFF},
-                   {3 * SECTOR + 1, 0}};
+    } outside[] = {{3 * SECTOR, 4}, {3 * SECTOR - 4, 8},      {0, 3 * SECTOR + 4}, {0xFFFFFFFC, 8},
+                   {4, 0xFFFFFFFC}, {0xFFFFFFFF, 0xFFFFFFFF}, {3 * SECTOR + 1, 0}};
     uint8_t byte[8] = {0};
 
     (void)state;
@@ -122,9 +122,9 @@ static void sees_a_single_programmed_byte(void **state)
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         kedge_sim_fill(board.sim, KEDGE_INTERNAL, 0xFF);
         kedge_sim_poke(board.sim, KEDGE_INTERNAL, region.start + places[i], kedge_bytes(&zero, 1));
-        assert_int_equal(kedge_region_blank(&region, 0, 2 * SECTOR,
-                                            kedge_buf(scratch, sizeof scratch), &blank),
-                         0);
+        assert_int_equal(
+            kedge_region_blank(&region, 0, 2 * SECTOR, kedge_buf(scratch, sizeof scratch), &blank),
+            0);
         assert_false(blank);
     }
     assert_int_equal(
@@ -136,20 +136,13 @@ static void sees_a_single_programmed_byte(void **state)
 /* A layout with two regions on the same sectors is accepted. */
 static void finds_overlaps(void **state)
 {
-    const struct kedge_region before = {.flash = &board.internal, .start = 0, .size = 2 * SECTOR},
-                              inside = {.flash = &board.internal,
-                                        .start = 3 * SECTOR,
-                                        .size = SECTOR},
-                              behind = {.flash = &board.internal,
-                                        .start = 5 * SECTOR,
-                                        .size = SECTOR},
-                              other = {.flash = &board.external,
-                                       .start = 2 * SECTOR,
-                                       .size = 3 * SECTOR},
-                              tail = {.flash = &board.internal,
-                                      .start = 4 * SECTOR,
-                                      .size = 4 * SECTOR},
-                              nowhere = {.flash = NULL};
+    const struct kedge_region
+        before = {.flash = &board.internal, .start = 0, .size = 2 * SECTOR},
+        inside = {.flash = &board.internal, .start = 3 * SECTOR, .size = SECTOR},
+        behind = {.flash = &board.internal, .start = 5 * SECTOR, .size = SECTOR},
+        other = {.flash = &board.external, .start = 2 * SECTOR, .size = 3 * SECTOR},
+        tail = {.flash = &board.internal, .start = 4 * SECTOR, .size = 4 * SECTOR},
+        nowhere = {.flash = NULL};
 
     (void)state;
     assert_true(kedge_region_overlap(&region, &region));

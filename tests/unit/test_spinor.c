@@ -1,5 +1,5 @@
-/* The SPI-NOR driver on the strict chip. If this fails, a device in the field does not boot, or hangs,
- * because of its external flash. */
+/* The SPI-NOR driver on the strict chip. If this fails, a device in the field does not boot, or
+ * hangs, because of its external flash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,10 +14,8 @@ static struct kedge_flash *chip = &board.external;
 
 static void open_part(const struct kedge_sim_part *part, enum kedge_sim_time time)
 {
-    const struct kedge_sim_config config = {.internal = &kedge_sim_nrf52840,
-                                            .external = part,
-                                            .time = (uint8_t)time,
-                                            .seed = 7};
+    const struct kedge_sim_config config = {
+        .internal = &kedge_sim_nrf52840, .external = part, .time = (uint8_t)time, .seed = 7};
     char why[160] = "";
 
     if (board.sim != NULL)
@@ -138,7 +136,8 @@ static void note_erase(void *ctx, const struct kedge_sim_event *event)
     erases->size[erases->count++] = event->size;
 }
 
-/* A slot is erased sector by sector where blocks are ten times faster, or a block reaches too far. */
+/* A slot is erased sector by sector where blocks are ten times faster, or a block reaches too far.
+ */
 static void picks_the_largest_erase(void **state)
 {
     static const uint32_t expected[] = {0x1000, 0x8000, 0x10000, 0x10000, 0x8000, 0x1000, 0x1000};
@@ -189,6 +188,12 @@ static void reaches_beyond_16_mib(void **state)
 
     (void)state;
     open_part(&kedge_sim_mx25l25645, KEDGE_SIM_TIME_TYPICAL);
+    /* an application used the chip's four-byte mode; then a watchdog reset */
+    assert_int_equal(board.bus.transact(board.bus.ctx, kedge_bytes("\xB7", 1), kedge_bytes(NULL, 0),
+                                        kedge_buf(NULL, 0)),
+                     0);
+    kedge_sim_warm_reset(board.sim);
+    assert_int_equal(chip->ops->probe(chip->ctx), 0);
     write_and_read(0x0012300, 256);
     write_and_read(0x1012300, 256);
     write_and_read(0x1FFFF80, 128);
@@ -382,7 +387,8 @@ static void switches_the_mx25r_to_high_performance(void **state)
     assert_clean();
 }
 
-/* One disturbed bit on the bus makes the chip look foreign, dead, smaller, or idle while it works. */
+/* One disturbed bit on the bus makes the chip look foreign, dead, smaller, or idle while it works.
+ */
 static void survives_any_flipped_answer(void **state)
 {
     static const struct kedge_sim_part *const parts[] = {&kedge_sim_mx25r64, &kedge_sim_gd25q16};
