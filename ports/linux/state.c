@@ -202,7 +202,7 @@ int state_open_dumps(struct state *state, const char *layout, const char *intern
     struct kedge_sim_part parts[KEDGE_DEVICES];
     const struct kedge_sim_config config = {.internal = &parts[KEDGE_INTERNAL],
                                             .external = &parts[KEDGE_EXTERNAL],
-                                            .time = KEDGE_SIM_TIME_NONE};
+                                            .time = KEDGE_SIM_TIME_TYPICAL};
     memset(state, 0, sizeof *state);
     state->lock = -1;
     layout_file_default(&state->file);

@@ -34,7 +34,8 @@ struct state {
 int state_open(struct state *state, const struct state_options *options, char *why);
 
 /* A device in memory with the contents of two dumps (each not longer than its part; missing bytes
- * are erased): for dumps that were read with a programmer. */
+ * are erased; NULL: all are): for dumps that were read with a programmer. Time is modelled and costs
+ * none. */
 int state_open_dumps(struct state *state, const char *layout, const char *internal,
                      const char *external, char *why);
 
