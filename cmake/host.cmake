@@ -1,0 +1,91 @@
+# What runs on the developer's machine: simulator, virtual device, host tool, tests.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+# Hosts have POSIX and glibc at hand; the core above has not.
+add_compile_definitions(_GNU_SOURCE)
+
+# The core calls kedge_trap(), which a port supplies.
+kedge_library(kedge_trap ports/linux/trap.c)
+target_include_directories(kedge_trap PRIVATE include)
+if(core)
+    target_link_libraries(kedge INTERFACE kedge_trap)
+endif()
+
+file(GLOB sim CONFIGURE_DEPENDS ports/sim/*.c)
+kedge_library(kedge_sim ${sim})
+kedge_use(kedge_sim ports ports/sim LIBRARIES kedge)
+
+file(GLOB linux CONFIGURE_DEPENDS ports/linux/*.c)
+list(FILTER linux EXCLUDE REGEX "/(main_[^/]*|trap\\.c)$")
+kedge_library(kedge_linux ${linux})
+kedge_use(kedge_linux ports ports/linux
+    LIBRARIES kedge kedge_sim PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::YAML util)
+
+function(kedge_program name)
+    add_executable(${name} ${ARGN})
+    target_compile_options(${name} PRIVATE ${kedge_warnings})
+    target_link_libraries(${name} PRIVATE kedge_linux)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/ports/linux/main_device.c)
+    kedge_program(kedge-device ports/linux/main_device.c)
+endif()
+
+# The host tool without its main is a library too, so that tests can call its parts.
+file(GLOB tool CONFIGURE_DEPENDS tools/kedge/*.c)
+list(FILTER tool EXCLUDE REGEX "/main\\.c$")
+kedge_library(kedge_tool ${tool})
+kedge_use(kedge_tool tools tools/kedge LIBRARIES kedge_linux)
+if(EXISTS ${CMAKE_SOURCE_DIR}/tools/kedge/main.c)
+    kedge_program(kedge-tool tools/kedge/main.c)
+    target_link_libraries(kedge-tool PRIVATE kedge_tool)
+    set_target_properties(kedge-tool PROPERTIES OUTPUT_NAME kedge)
+endif()
+
+enable_testing()
+file(GLOB support CONFIGURE_DEPENDS tests/support/*.c)
+foreach(room unit model cuts world)
+    file(GLOB_RECURSE tests_${room} CONFIGURE_DEPENDS tests/${room}/*.c)
+    set(helpers ${tests_${room}})
+    list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+    list(FILTER tests_${room} INCLUDE REGEX "/test_[^/]*$")
+    list(APPEND support ${helpers})
+endforeach()
+kedge_library(kedge_support ${support})
+kedge_use(kedge_support tests tests/support
+    LIBRARIES kedge_tool kedge_linux kedge_sim kedge PkgConfig::CMOCKA m)
+if(support)
+    target_compile_definitions(kedge_support PUBLIC KEDGE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endif()
+
+# tests/unit/flash/test_region.c is the program tests/unit_flash_region and the test of that name.
+foreach(room unit model cuts world)
+    foreach(file ${tests_${room}})
+        file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${file})
+        string(REGEX REPLACE "test_([^/]*)\\.c$" "\\1" name ${name})
+        string(REPLACE "/" "_" name ${name})
+        add_executable(${name} ${file})
+        target_compile_options(${name} PRIVATE ${kedge_warnings})
+        target_link_libraries(${name} PRIVATE kedge_support)
+        set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${name} PROPERTIES LABELS ${room} TIMEOUT 600)
+    endforeach()
+endforeach()
+
+if(KEDGE_FUZZ)
+    file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+    foreach(file ${fuzzers})
+        get_filename_component(name ${file} NAME_WE)
+        add_executable(${name} ${file})
+        target_compile_options(${name} PRIVATE ${kedge_warnings})
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        target_link_libraries(${name} PRIVATE kedge_support)
+        set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    endforeach()
+endif()

@@ -1,0 +1,70 @@
+# Third-party C, built from trees outside of this repository. Each tree is found at the variable
+# that tools/setup/thirdparty.txt names for it (CMake or environment), else where tools/setup/
+# thirdparty.sh puts it. Warnings are off here, and so is UBSan: BearSSL reads unaligned words on
+# machines that can.
+if(DEFINED ENV{KEDGE_DEPS})
+    set(kedge_deps $ENV{KEDGE_DEPS})
+else()
+    set(kedge_deps $ENV{HOME}/.cache/kedge)
+endif()
+
+# kedge_root(VARIABLE FILE): sets VARIABLE to the tree's folder, in which FILE must lie.
+function(kedge_root variable file)
+    file(STRINGS ${CMAKE_SOURCE_DIR}/tools/setup/thirdparty.txt row REGEX "^[^#]* ${variable} ")
+    string(REGEX REPLACE " +" ";" row "${row}")
+    list(GET row 2 folder)
+    if(DEFINED ENV{${variable}})
+        set(root $ENV{${variable}})
+    elseif(DEFINED ${variable})
+        set(root ${${variable}})
+    else()
+        set(root ${kedge_deps}/${folder})
+    endif()
+    if(NOT EXISTS ${root}/${file})
+        message(FATAL_ERROR "${variable}: no ${root}/${file}; run tools/setup/setup.sh build")
+    endif()
+    set(${variable} ${root} PARENT_SCOPE)
+endfunction()
+
+function(kedge_thirdparty name)
+    add_library(${name} STATIC EXCLUDE_FROM_ALL ${ARGN})
+    target_compile_options(${name} PRIVATE -w -fno-sanitize=undefined)
+    set_target_properties(${name} PROPERTIES C_EXTENSIONS ON)
+endfunction()
+
+kedge_root(BEARSSL_ROOT inc/bearssl.h)
+file(GLOB_RECURSE bearssl ${BEARSSL_ROOT}/src/*.c)
+kedge_thirdparty(tp_bearssl ${bearssl})
+target_include_directories(tp_bearssl SYSTEM PUBLIC ${BEARSSL_ROOT}/inc PRIVATE ${BEARSSL_ROOT}/src)
+# No seeding from the operating system: a port hands randomness in.
+target_compile_definitions(tp_bearssl PRIVATE BR_USE_URANDOM=0 BR_USE_GETENTROPY=0 BR_USE_WIN32_RAND=0
+    BR_USE_UNIX_TIME=0 BR_USE_WIN32_TIME=0 BR_RDRAND=0)
+
+kedge_root(MBEDTLS_ROOT 3rdparty/p256-m/p256-m/p256-m.c)
+set(p256m ${MBEDTLS_ROOT}/3rdparty/p256-m/p256-m)
+kedge_thirdparty(tp_p256m ${p256m}/p256-m.c)
+target_include_directories(tp_p256m SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include)
+# p256-m.c is a part of Mbed TLS there and is empty unless these say that it is wanted.
+target_compile_definitions(tp_p256m PRIVATE MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h" MBEDTLS_PSA_P256M_DRIVER_ENABLED)
+# Signing and key generation need a random source; nobody here calls them, so the linker drops them.
+target_compile_options(tp_p256m PRIVATE -ffunction-sections)
+target_link_options(tp_p256m INTERFACE -Wl,--gc-sections)
+target_include_directories(tp_p256m PRIVATE ${MBEDTLS_ROOT}/library)
+
+# The rest of Mbed TLS, for a port that names it (what is in: ports/thirdparty/mbedtls_config.h).
+file(GLOB mbedtls ${MBEDTLS_ROOT}/library/*.c)
+list(FILTER mbedtls EXCLUDE REGEX "/(net_sockets|timing|ssl_[^/]*|x509[^/]*|psa_[^/]*)\\.c$")
+kedge_thirdparty(tp_mbedtls ${mbedtls})
+target_include_directories(tp_mbedtls SYSTEM PUBLIC ${MBEDTLS_ROOT}/include
+    PRIVATE ${MBEDTLS_ROOT}/library)
+target_compile_definitions(tp_mbedtls PUBLIC MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h")
+
+kedge_root(MONOCYPHER_ROOT src/monocypher.c)
+kedge_thirdparty(tp_monocypher ${MONOCYPHER_ROOT}/src/monocypher.c
+    ${MONOCYPHER_ROOT}/src/optional/monocypher-ed25519.c)
+target_include_directories(tp_monocypher SYSTEM PUBLIC ${MONOCYPHER_ROOT}/src ${MONOCYPHER_ROOT}/src/optional)
+
+kedge_root(ZCBOR_ROOT src/zcbor_decode.c)
+kedge_thirdparty(tp_zcbor ${ZCBOR_ROOT}/src/zcbor_common.c ${ZCBOR_ROOT}/src/zcbor_decode.c
+    ${ZCBOR_ROOT}/src/zcbor_encode.c)
+target_include_directories(tp_zcbor SYSTEM PUBLIC ${ZCBOR_ROOT}/include)
