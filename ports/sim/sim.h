@@ -19,7 +19,7 @@
  *
  * A *life* is the time between two power-ons. When a cut strikes, the simulator is off: the cut
  * handler is called (tests longjmp, a process exits); if it returns, every call gives KEDGE_E_CUT
- * until kedge_sim_power_on(). */
+ * (through the driver KEDGE_E_IO) until kedge_sim_power_on(). */
 #ifndef KEDGE_SIM_H
 #define KEDGE_SIM_H
 
