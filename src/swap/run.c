@@ -42,9 +42,10 @@ uint32_t kedge_engine_bytes(const struct kedge_engine *engine, bool old, unsigne
 int kedge_engine_log(struct kedge_engine *engine, uint16_t kind, uint16_t value)
 {
     kedge_plan_fold(engine->journal.body.at, kind, value);
-    if (kedge_journal_room(&engine->journal) == 0)
-        return kedge_journal_take_over(&engine->journal);
-    return kedge_journal_append(&engine->journal, kind, value);
+    if (kedge_journal_append(&engine->journal, kind, value) == 0)
+        return 0;
+    /* not our sector, no room, or a word that did not take: a fresh sector says it all */
+    return kedge_journal_take_over(&engine->journal);
 }
 
 /* ---- authenticating --------------------------------------------------------------------------- */
@@ -311,7 +312,7 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
     const uint32_t start = (slot->gap + 1u) * slot->unit - place.size;
     const uint8_t erased = region->flash->geometry.erased;
     uint8_t *tail = engine->unit.at;
-    int rc = KEDGE_E_READBACK;
+    int rc = 0;
     bool whole = !may_confirm_only(engine, type);
     for (unsigned i = 0; i < WRITES; i++, whole = true) {
         if (whole) {
@@ -319,9 +320,9 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
             tail[0] = type == KEDGE_TYPE_INSTALL ? KEDGE_SWAP_PERMANENT : type;
             tail[place.size - place.copy_done] = 1;
             kedge_trailer_magic(slot->max_align, tail + place.size - place.magic);
-            rc = kedge_region_erase(region, slot->gap * slot->unit, slot->unit);
+            rc = kedge_engine_wipe(engine, KEDGE_PRIMARY, slot->gap * slot->unit);
             if (rc != 0)
-                continue;
+                break;
         }
         if (type != KEDGE_TYPE_TEST)
             tail[place.size - place.image_ok] = 1;
@@ -335,9 +336,9 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
             rc = kedge_region_sync(region);
         if (rc == 0 && reads_back(engine, region, start, kedge_bytes(tail, place.size)))
             return 0;
-        rc = KEDGE_E_READBACK;
+        rc = 0;
     }
-    return rc;
+    return rc != 0 ? rc : KEDGE_E_READBACK;
 }
 
 /* ---- the program ------------------------------------------------------------------------------ */

@@ -195,6 +195,7 @@ static void check_trial(bool used_up)
 void scenario_check(bool used_up)
 {
     const unsigned major = device.report.version.major;
+    kedge_sim_faults(device.sim)->cut_at = 0; /* a cut that did not come in time */
     switch (scenario->event) {
     case ASK_TEST:
         if (keeps_old()) {

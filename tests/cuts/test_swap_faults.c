@@ -1,0 +1,162 @@
+/* If this fails, one disturbed transfer, one refused or ignored command, one decayed bit or a chip
+ * that is dead for a while makes a device lose an image, refuse a good one, or not boot. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scenario.h"
+
+static uint64_t runs;
+
+static void restart(const struct kedge_sim_faults *faults)
+{
+    kedge_sim_restore(device.sim, scenario_start);
+    kedge_sim_arm(device.sim, faults);
+    runs++;
+}
+
+/* Operations and external reads of the undisturbed boot. */
+static void measure(uint32_t *operations, uint32_t *reads)
+{
+    strcpy(where, "no fault");
+    restart(NULL);
+    require(scenario_boot() == DEVICE_BOOTED);
+    *operations = kedge_sim_operations(device.sim);
+    *reads = kedge_sim_reads(device.sim);
+}
+
+/* One wrong thing on the bus is absorbed: the same boot ends as if nothing had been. */
+static void absorb(const char *what, uint32_t n, const struct kedge_sim_faults *faults)
+{
+    snprintf(where, sizeof(where), "%s %u", what, n);
+    restart(faults);
+    require(scenario_boot() == DEVICE_BOOTED);
+    scenario_check(false);
+}
+
+static void disturb(const struct scenario *s)
+{
+    uint32_t operations, reads;
+    scenario_prepare(s);
+    measure(&operations, &reads);
+    for (uint32_t n = 1; n <= reads; n++) {
+        absorb("read flipped", n, &(struct kedge_sim_faults){.seed = n, .read_flip_at = n});
+        absorb("read failed", n, &(struct kedge_sim_faults){.seed = n, .read_fail_at = n});
+    }
+    for (uint32_t n = 1; n <= operations; n++) {
+        absorb("write flipped", n, &(struct kedge_sim_faults){.seed = n, .write_flip_at = n});
+        absorb("operation failed", n, &(struct kedge_sim_faults){.seed = n, .op_fail_at = n});
+        absorb("operation ignored", n, &(struct kedge_sim_faults){.seed = n, .op_ignore_at = n});
+    }
+    scenario_finish();
+}
+
+static void test_one_disturbance_is_absorbed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++)
+        disturb(&scenarios[i]);
+    print_message("%llu runs\n", (unsigned long long)runs);
+}
+
+static bool whole_primary(void)
+{
+    return device_has(&device, KEDGE_PRIMARY, 0, &old_image) ||
+           device_has(&device, KEDGE_PRIMARY, 0, &new_image);
+}
+
+/* The chip dies after operation n of a boot and is back at the next power-on. */
+static void test_dead_for_one_boot(void **state)
+{
+    uint32_t operations, reads;
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        if (scenarios[i].event == WIPE)
+            continue; /* what a dead chip cannot erase stays: a nuisance, not a danger */
+        scenario_prepare(&scenarios[i]);
+        measure(&operations, &reads);
+        for (uint32_t n = 0; n < operations; n++) {
+            snprintf(where, sizeof(where), "dead after %u of %u", n, operations);
+            restart(&(struct kedge_sim_faults){
+                .seed = n, .dead_from = n, .external_dead = n == 0, .dead_lives = 1});
+            const enum device_outcome outcome = scenario_boot();
+            require(outcome == DEVICE_BOOTED || !whole_primary());
+            kedge_sim_faults(device.sim)->external_dead = false;
+            /* a reply after the last external operation ends the boot as ever */
+            if (outcome != DEVICE_BOOTED || device.report.external_alive == 0)
+                require(scenario_boot() == DEVICE_BOOTED);
+            scenario_check(true);
+        }
+        scenario_finish();
+    }
+    print_message("%llu runs\n", (unsigned long long)runs);
+}
+
+static void test_dead_for_ever(void **state)
+{
+    uint32_t operations, reads;
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        scenario_prepare(&scenarios[i]);
+        measure(&operations, &reads);
+        for (uint32_t n = 0; n < operations; n++)
+            for (unsigned zero = 0; zero < 2; zero++) {
+                snprintf(where, sizeof(where), "dead for ever after %u of %u", n, operations);
+                restart(&(struct kedge_sim_faults){.seed = n, .dead_from = n,
+                                                   .external_dead = n == 0, .dead_zero = zero});
+                for (unsigned life = 0; life < 4; life++)
+                    require((scenario_boot() == DEVICE_BOOTED) == whole_primary());
+                require(kedge_sim_violations(device.sim) == 0);
+            }
+        scenario_finish();
+    }
+    print_message("%llu runs\n", (unsigned long long)runs);
+}
+
+/* A bit of the secondary decays between two power-ons of a program that was cut. */
+static void test_one_decayed_bit(void **state)
+{
+    uint32_t operations, reads;
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        scenario_prepare(&scenarios[i]);
+        measure(&operations, &reads);
+        const uint32_t size = (device.shape.sectors + device.shape.spares) * device.shape.unit;
+        for (uint32_t n = 1; n < operations; n++)
+            for (uint32_t seed = 0; seed < 12; seed++) {
+                const uint32_t at = (n * 2654435761u + seed * 40503u) % size;
+                snprintf(where, sizeof(where), "cut after %u of %u, bit at %u decays", n,
+                         operations, at);
+                restart(&(struct kedge_sim_faults){
+                    .seed = seed, .cut_at = n, .cut_kind = KEDGE_SIM_CUT_AFTER});
+                require(scenario_boot() == DEVICE_CUT);
+                kedge_sim_decay(device.sim, KEDGE_EXTERNAL, at, (uint8_t)(1u << seed % 8));
+                const bool found = device_has(&device, KEDGE_SECONDARY, scenarios[i].base,
+                                              &new_image);
+                const bool lost = scenarios[i].event == LOST_PRIMARY && !found;
+                require(scenario_boot() == DEVICE_BOOTED || lost);
+                require(whole_primary() || lost);
+                require(kedge_sim_violations(device.sim) == 0);
+            }
+        scenario_finish();
+    }
+    print_message("%llu runs\n", (unsigned long long)runs);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_disturbance_is_absorbed),
+        cmocka_unit_test(test_dead_for_one_boot),
+        cmocka_unit_test(test_dead_for_ever),
+        cmocka_unit_test(test_one_decayed_bit),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
