@@ -3,7 +3,9 @@
 
 #include <inttypes.h>
 
+#include "command.h"
 #include "kedge/smp_cbor.h"
+#include "report.h"
 
 void json_text(FILE *to, struct kedge_bytes text)
 {
@@ -94,12 +96,19 @@ static void print_item(FILE *to, struct kedge_smp_reader *reader)
     }
 }
 
-int json_print(FILE *to, struct kedge_bytes cbor)
+int json_item(FILE *to, struct kedge_bytes cbor)
 {
     struct kedge_smp_reader reader;
 
     kedge_smp_read_start(&reader, cbor);
     print_item(to, &reader);
-    fputc('\n', to);
     return reader.failed ? KEDGE_E_FORMAT : 0;
+}
+
+int json_print(struct kedge_bytes cbor)
+{
+    const int error = json_item(stdout, cbor);
+
+    puts("");
+    return error == 0 ? EXIT_DONE : fail("the device's answer is malformed");
 }

@@ -6,8 +6,10 @@
 
 #include "kedge/base.h"
 
-/* One CBOR item and a line feed. KEDGE_E_FORMAT: it is malformed; what was printed is no JSON. */
-int json_print(FILE *to, struct kedge_bytes cbor);
+/* One CBOR item. KEDGE_E_FORMAT: it is malformed; what was printed is no JSON. */
+int json_item(FILE *to, struct kedge_bytes cbor);
+/* A reply on a line of its own, to stdout. An exit code, said. */
+int json_print(struct kedge_bytes cbor);
 /* A text in quotes. */
 void json_text(FILE *to, struct kedge_bytes text);
 /* Bytes as hex, without quotes. */

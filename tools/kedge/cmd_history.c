@@ -79,7 +79,7 @@ static int print_records(struct kedge_bytes cbor, uint32_t *count, uint32_t *nex
                 }
                 if (device_target.json) {
                     printf("%s", *count > 0 ? ", " : "");
-                    (void)json_print(stdout, item);
+                    (void)json_item(stdout, item);
                 } else {
                     print_record(&record);
                 }

@@ -44,7 +44,7 @@ static int print_images(struct kedge_bytes cbor)
         return fail("the device's list of images is malformed");
     }
     if (device_target.json) {
-        return json_print(stdout, cbor) == 0 ? EXIT_DONE : EXIT_REFUSED;
+        return json_print(cbor);
     }
     if (count == 0) {
         puts("no image in any slot");
@@ -163,7 +163,7 @@ static int print_slots(struct kedge_bytes cbor)
         return fail("the device's list of slots is malformed");
     }
     if (device_target.json) {
-        return json_print(stdout, cbor) == 0 ? EXIT_DONE : EXIT_REFUSED;
+        return json_print(cbor);
     }
     for (int i = 0; i < count; i++) {
         printf("image %u slot %u: %u bytes", entries[i].image, entries[i].slot, entries[i].size);

@@ -29,7 +29,7 @@ static int print_text(struct kedge_bytes cbor, const char *key)
         return fail("the device's answer has no %s", key);
     }
     if (device_target.json) {
-        return json_print(stdout, cbor) == 0 ? EXIT_DONE : EXIT_REFUSED;
+        return json_print(cbor);
     }
     printf("%.*s\n", (int)text.size, (const char *)text.at);
     return EXIT_DONE;
@@ -100,7 +100,7 @@ static int run_params(int argc, char **argv)
         return fail("the device's answer is malformed");
     }
     if (device_target.json) {
-        return json_print(stdout, reply.cbor) == 0 ? EXIT_DONE : EXIT_REFUSED;
+        return json_print(reply.cbor);
     }
     printf("%u buffers of %u bytes\n", params.buffer_count, params.buffer_size);
     return EXIT_DONE;

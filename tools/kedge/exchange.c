@@ -105,18 +105,22 @@ static void ask_words(struct device_link *device, char *words, size_t room)
 
     words[0] = '\0';
     if (exchange_for(device, &ask, device->link.retry_ms * 2, device->link.retry_ms, &reply) == 1 &&
-        reply.rc == 0 && kedge_smp_read_fields(reply.cbor, fields, 1) == 1 && text.size > 0) {
-        snprintf(words, room, ": %.*s", (int)text.size, (const char *)text.at);
+        reply.rc == 0 && kedge_smp_read_fields(reply.cbor, fields, 1) == 1) {
+        snprintf(words, room, "%.*s", (int)text.size, (const char *)text.at);
     }
 }
 
 int device_refused(struct device_link *device, const char *what, bool of_group, uint16_t group,
                    uint32_t rc)
 {
-    char words[160];
+    char words[160] = "";
 
-    ask_words(device, words, sizeof(words));
-    return fail("%s: %s%s (%s %u)", what, kedge_smp_code_text(of_group, group, rc), words,
+    /* only images and policies are refused with words */
+    if (group == 1 || group == 64) {
+        ask_words(device, words, sizeof(words));
+    }
+    return fail("%s: %s (%s %u)", what,
+                words[0] != '\0' ? words : kedge_smp_code_text(of_group, group, rc),
                 of_group ? "group error" : "rc", rc);
 }
 
@@ -126,7 +130,7 @@ int device_ask(struct device_link *device, struct kedge_smp_request *ask, enum p
     const int result = device_exchange(device, ask, patience, reply);
 
     if (result == 0 && reply->rc != 0) {
-        return device_refused(device, what, reply->of_group, reply->group, reply->rc);
+        return device_refused(device, what, reply->of_group, ask->header.group, reply->rc);
     }
     return result;
 }

@@ -37,7 +37,8 @@ int device_exchange(struct device_link *device, struct kedge_smp_request *ask, e
 int device_ask(struct device_link *device, struct kedge_smp_request *ask, enum patience patience,
                const char *what, struct kedge_smp_reply *reply);
 
-/* Says a refusal. Returns EXIT_REFUSED. */
+/* Says a refusal of a request to `group`, in the device's own words where it has some. Returns
+ * EXIT_REFUSED. */
 int device_refused(struct device_link *device, const char *what, bool of_group, uint16_t group,
                    uint32_t rc);
 

@@ -161,7 +161,7 @@ static int say_failure(int result)
 {
     switch (result) {
     case KEDGE_E_REFUSED:
-        return device_refused(&device, "upload refused", upload.of_group, upload.group, upload.rc);
+        return device_refused(&device, "upload refused", upload.of_group, 1, upload.rc);
     case KEDGE_E_HASH:
         return fail("the device received something else than was sent: upload again");
     default:
@@ -294,7 +294,7 @@ int image_request(struct device_link *to, struct kedge_bytes hash, bool confirm)
         return result;
     }
     if (device_target.json) {
-        return json_print(stdout, reply.cbor) == 0 ? EXIT_DONE : EXIT_REFUSED;
+        return json_print(reply.cbor);
     }
     const int count = kedge_smp_read_images(reply.cbor, entries, 16);
 
