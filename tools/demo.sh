@@ -45,7 +45,10 @@ expect() {
     echo "    device: $line"
     case "$line" in *"$1"*) ;; *) fail "expected '$1'" ;; esac
 }
-hash_of() { "$kedge" dumpinfo --json "$1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["hash"])'; }
+hash_of() {
+    "$kedge" dumpinfo --json "$1" | python3 -c 'import json, sys
+print(next(t["data"] for t in json.load(sys.stdin)["tlv_area"]["tlvs"] if t["type_name"] == "SHA256"))'
+}
 
 say "A key pair, and two versions of real firmware (MicroPython for a Nordic SoC), signed"
 "$kedge" keygen -t ecdsa-p256 -k "$work/key.pem"
@@ -74,9 +77,10 @@ smp recorder show
 smp recorder show --json >"$work/recorder.json"
 python3 - "$work/recorder.json" <<'PY' || fail "internal flash was touched during the download"
 import json, sys
-d = json.load(open(sys.argv[1]))["download"]
-assert d["internal"]["programs"] == 0 and d["internal"]["erases"] == 0, d
-assert d["external"]["programs"] > 900 and d["external"]["erases"] >= 62, d
+recorder = json.load(open(sys.argv[1]))
+internal, external = recorder["internal"]["download"], recorder["external"]["download"]
+assert internal["programs"] == 0 and internal["erases"] == 0, internal
+assert external["programs"] > 900 and external["erases"] >= 62, external
 PY
 
 say "Test it: one boot of version 2"
