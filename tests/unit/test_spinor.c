@@ -392,7 +392,7 @@ static void switches_the_mx25r_to_high_performance(void **state)
 static void survives_any_flipped_answer(void **state)
 {
     static const struct kedge_sim_part *const parts[] = {&kedge_sim_mx25r64, &kedge_sim_gd25q16};
-    uint8_t zero[300] = {0};
+    uint8_t zero[300] = {0}, config[2];
 
     (void)state;
     for (size_t p = 0; p < 2; p++) {
@@ -410,6 +410,12 @@ static void survives_any_flipped_answer(void **state)
                 assert_true(kedge_all(
                     kedge_bytes(kedge_sim_contents(board.sim, KEDGE_EXTERNAL) + 0xF0, 300), 0));
                 assert_clean();
+                /* the bits that can be set only once in a chip's life are not */
+                kedge_sim_faults(board.sim)->answer_flip_at = 0;
+                assert_int_equal(board.bus.transact(board.bus.ctx, kedge_bytes("\x15", 1),
+                                                    kedge_bytes(NULL, 0), kedge_buf(config, 2)),
+                                 0);
+                assert_int_equal(config[0], 0);
             }
         }
     }
@@ -455,6 +461,10 @@ static void bears_any_sfdp(void **state)
         assert_true(error == 0 ? chip->geometry.size == 0x800000 : error == KEDGE_E_FOREIGN);
     }
     assert_true(accepted > 1000 && accepted < 19000);
+    memcpy(sfdp, kedge_sim_w25q64.sfdp, sizeof sfdp);
+    sfdp[11] = 8; /* words: too short for the erase types */
+    assert_int_equal(kedge_spinor_open(&board.nor, &board.bus, &kedge_spinor_generic, chip),
+                     KEDGE_E_FOREIGN);
     memset(sfdp, 0, sizeof sfdp);
     assert_int_equal(kedge_spinor_open(&board.nor, &board.bus, &kedge_spinor_generic, chip),
                      KEDGE_E_FOREIGN);
