@@ -1,5 +1,5 @@
 /* Group 64, what only a Kedge device can tell: flight recorder, boot report, history, policy, and the
- * words of the last refusal. Payloads: FORMAT.md "SMP group 64", rules [G-1] to [G-7]. */
+ * words of the last refusal. Payloads: FORMAT.md "SMP group 64", rules [G-1] to [G-6]. */
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/service.h"
