@@ -110,7 +110,19 @@ static const char *reason(enum kedge_verdict verdict)
     }
 }
 
-static int verify(const char *path, const struct kedge_key *keys, size_t key_count)
+/* The name of the file that the key came from: both know where its bytes lie. */
+static const char *file_of(const struct kedge_key *key, const struct key_file *files)
+{
+    size_t i = 0;
+
+    while (i + 1 < given.keys.count && files[i].der != key->der.at) {
+        i++;
+    }
+    return given.keys.at[i];
+}
+
+static int verify(const char *path, const struct key_file *files, const struct kedge_key *keys,
+                  size_t key_count)
 {
     struct image_file image;
     struct kedge_verify v;
@@ -135,19 +147,37 @@ static int verify(const char *path, const struct kedge_key *keys, size_t key_cou
         for (size_t i = 0; i < v.digest_size; i++) {
             printf("%02x", v.digest[i]);
         }
-        printf("\nSigned by: %s\n", given.keys.at[v.key_index]);
+        printf("\nSigned by: %s\n", file_of(&keys[v.key_index], files));
     }
     image_file_close(&image);
     return result;
 }
 
+/* What the loader would be given for the key files. An Ed25519 key may have signed either hash. */
+static int read_keys(struct key_file *files, struct kedge_key *keys, size_t *count)
+{
+    char why[KEY_FILE_WHY];
+
+    *count = 0;
+    for (size_t i = 0; i < given.keys.count; i++) {
+        if (key_file_read(given.keys.at[i], &files[i], why) != 0) {
+            return fail("%s", why);
+        }
+        keys[(*count)++] = files[i].key;
+        if (files[i].key.type == &kedge_ed25519) {
+            keys[(*count)++] = (struct kedge_key){&kedge_ed25519_sha512, files[i].key.der};
+        }
+    }
+    return 0;
+}
+
 int run_verify(int argc, char **argv)
 {
     static struct key_file files[KEYS_MAX];
-    struct kedge_key keys[KEYS_MAX];
+    struct kedge_key keys[2 * KEYS_MAX];
     struct operands operands;
-    char why[KEY_FILE_WHY];
-    const int result = options_parse(&syntax, argc, argv, &operands);
+    size_t count = 0;
+    int result = options_parse(&syntax, argc, argv, &operands);
 
     if (result != OPTIONS_GO) {
         return result;
@@ -155,11 +185,6 @@ int run_verify(int argc, char **argv)
     if (given.keys.count == 0 || given.keys.count > KEYS_MAX) {
         return misuse("verify", "it needs -k PUB.pem, and takes up to %d of them", KEYS_MAX);
     }
-    for (size_t i = 0; i < given.keys.count; i++) {
-        if (key_file_read(given.keys.at[i], &files[i], why) != 0) {
-            return fail("%s", why);
-        }
-        keys[i] = files[i].key;
-    }
-    return verify(operands.at[0], keys, given.keys.count);
+    result = read_keys(files, keys, &count);
+    return result != 0 ? result : verify(operands.at[0], files, keys, count);
 }

@@ -51,26 +51,27 @@ static const struct key_kind *kind_of(EVP_PKEY *pkey)
     }
 }
 
-/* What happened when OpenSSL asked for the passphrase. */
+/* OpenSSL asks once for each decoder that it tries; a person is asked once. */
 struct asking {
     bool asked, failed;
+    char passphrase[PASSPHRASE_MAX];
 };
 
 static int answer(char *to, int room, int for_writing, void *ctx)
 {
     struct asking *const asking = ctx;
-    char passphrase[PASSPHRASE_MAX];
 
     (void)for_writing;
-    asking->asked = true;
-    asking->failed = passphrase_read("Enter key passphrase: ", passphrase) != 0;
-    const size_t size = strlen(passphrase);
+    if (!asking->asked) {
+        asking->asked = true;
+        asking->failed = passphrase_read("Enter key passphrase: ", asking->passphrase) != 0;
+    }
+    const size_t size = strlen(asking->passphrase);
 
     if (asking->failed || size > (size_t)room) {
         return -1;
     }
-    memcpy(to, passphrase, size);
-    OPENSSL_cleanse(passphrase, sizeof(passphrase));
+    memcpy(to, asking->passphrase, size);
     return (int)size;
 }
 
@@ -108,6 +109,7 @@ int key_read(const char *path, struct key *key)
     }
     key->pkey = decode(kedge_bytes(file.at, file.size), &asking, &key->has_private);
     OPENSSL_cleanse(file.at, file.size);
+    OPENSSL_cleanse(asking.passphrase, sizeof(asking.passphrase));
     free(file.at);
     if (key->pkey == NULL) {
         return asking.failed  ? EXIT_REFUSED

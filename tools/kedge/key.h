@@ -24,7 +24,7 @@ struct key {
     bool has_private;
 };
 
-/* Reads a PEM file, private or public; asks for the passphrase if it has one. 0, or EXIT_REFUSED
+/* Reads a PEM file, private or public; asks for the passphrase if it has one. 0, or an exit code
  * after saying why. */
 int key_read(const char *path, struct key *key);
 void key_free(struct key *key);

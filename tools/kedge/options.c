@@ -95,9 +95,12 @@ static bool is_choice(const char *choices, const char *value)
 {
     const size_t size = strlen(value);
 
+    if (size == 0 || strchr(value, '|') != NULL) {
+        return false;
+    }
     for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
         at += *at == '|';
-        if (strncmp(at, value, size) == 0 && (at[size] == '|' || at[size] == '\0') && size > 0) {
+        if (strncmp(at, value, size) == 0 && (at[size] == '|' || at[size] == '\0')) {
             return true;
         }
     }

@@ -96,9 +96,9 @@ static int load(struct work *w, struct kedge_bytes firmware)
 static void cbor_head(struct blob *b, uint8_t major, size_t size)
 {
     if (size < 24) {
-        blob_byte(b, (uint8_t)(major << 5 | size));
+        blob_byte(b, (uint8_t)((unsigned)major << 5 | (unsigned)size));
     } else {
-        blob_byte(b, (uint8_t)(major << 5 | 24));
+        blob_byte(b, (uint8_t)((unsigned)major << 5 | 24u));
         blob_byte(b, (uint8_t)size);
     }
 }
