@@ -292,7 +292,6 @@ static void believes_only_the_bytes_it_hashed(void **state)
         struct kedge_verify right = with_keys("all");
 
         assert_int_equal(verify(&memory, &right), KEDGE_IMAGE_GOOD);
-        const uint32_t hashed = right.image.tlv_at + right.image.protected_size;
 
         const uint32_t step = i == 0 ? 3 : 1; /* P-256 costs 6 ms a time */
 
@@ -315,7 +314,7 @@ static void believes_only_the_bytes_it_hashed(void **state)
                 assert_int_equal(v.has_counter, right.has_counter);
                 assert_int_equal(v.counter, right.counter);
                 assert_memory_equal(v.digest, right.digest, right.digest_size);
-                assert_memory_equal(seen.bytes, image_bytes, hashed);
+                assert_memory_equal(seen.bytes, image_bytes, memory.size);
             }
         }
     }
@@ -484,6 +483,48 @@ static void takes_the_counter_from_the_signed_area_only(void **state)
     assert_false(v.has_counter);
 }
 
+/* Never called with more bytes than the scratch buffer holds. */
+static int expect_nothing(struct kedge_bytes key, struct kedge_bytes digest,
+                          struct kedge_bytes signature)
+{
+    (void)key;
+    (void)digest;
+    assert_int_equal(signature.size, 0);
+    return KEDGE_E_FORMAT;
+}
+
+/* A signature longer than the loader's buffer makes it read behind the buffer. */
+static void does_not_read_behind_its_scratch_buffer(void **state)
+{
+    const struct fixture_source memory = load("rsa3072.img");
+    struct kedge_verify v = with_keys("rsa3072");
+    struct kedge_signature type = kedge_rsa3072;
+
+    (void)state;
+    type.verify = expect_nothing;
+    keys[0].type = &type;
+    v.scratch.size = 256;
+    assert_int_equal(verify(&memory, &v), KEDGE_IMAGE_BAD_SIGNATURE);
+}
+
+/* Two counters in a signed image: loader and tools, which find the first, disagree. */
+static void takes_the_first_of_two_counters(void **state)
+{
+    const struct fixture_source memory = load("p256_protected.img");
+    struct kedge_verify v = with_keys("p256");
+    uint8_t digest[32];
+
+    (void)state;
+    image_bytes[find(&memory, 0xa0) - 4] = 0x50; /* four bytes, behind the real counter */
+    const uint32_t hash = find(&memory, 0x10);
+
+    kedge_hash_once(&kedge_sha256, kedge_bytes(image_bytes, hash - 8), digest);
+    memcpy(image_bytes + hash, digest, sizeof(digest));
+    v.known = kedge_bytes(digest, sizeof(digest)); /* stands for the signature */
+    assert_int_equal(verify(&memory, &v), KEDGE_IMAGE_GOOD);
+    assert_int_equal(v.counter, 0x01020304);
+}
+
 /* The short cut for a digest that was authenticated before lets another image through. */
 static void skips_the_signature_of_a_known_digest_only(void **state)
 {
@@ -560,6 +601,8 @@ int main(void)
         cmocka_unit_test(wants_the_hash_exactly_once),
         cmocka_unit_test(ignores_what_it_does_not_know),
         cmocka_unit_test(takes_the_counter_from_the_signed_area_only),
+        cmocka_unit_test(does_not_read_behind_its_scratch_buffer),
+        cmocka_unit_test(takes_the_first_of_two_counters),
         cmocka_unit_test(skips_the_signature_of_a_known_digest_only),
         cmocka_unit_test(tells_pure_signatures_from_others),
         cmocka_unit_test(trusts_nobody_without_keys),
