@@ -4,11 +4,12 @@
  * and everything after it does nothing (sticky), so an encoder reads as a straight line and asks
  * once, at its end. Maps and lists are written with indefinite length (BF .. FF), as Zephyr does.
  *
- * Reading: either a table of fields (kedge_smp_read_fields: one call for a whole request), or a walk
- * through maps and lists with enter, next, value, leave. Keys may come in any order, maps may be
- * definite or not, unknown keys are skipped, `null` counts as absent. Nothing is copied: bytes and
- * texts point into the message. Errors are sticky here too. Nesting is bounded by KEDGE_SMP_DEPTH
- * (deeper is a format error), and nothing recurses. Strings of indefinite length are a format error.
+ * Reading: either a table of fields (kedge_smp_read_fields: one call for a whole request), or a
+ * walk through maps and lists with enter, next, value, leave. Keys may come in any order, maps may
+ * be definite or not, unknown keys are skipped, `null` counts as absent. Nothing is copied: bytes
+ * and texts point into the message. Errors are sticky here too. Nesting is bounded by
+ * KEDGE_SMP_DEPTH (deeper is a format error), and nothing recurses. Strings of indefinite length
+ * are a format error.
  */
 #ifndef KEDGE_SMP_CBOR_H
 #define KEDGE_SMP_CBOR_H
@@ -39,7 +40,8 @@ size_t kedge_smp_room(const struct kedge_smp_writer *writer);
 /* Entries of a map; with key NULL: elements of a list. */
 void kedge_smp_put_uint(struct kedge_smp_writer *writer, const char *key, uint32_t value);
 void kedge_smp_put_bool(struct kedge_smp_writer *writer, const char *key, bool value);
-void kedge_smp_put_bytes(struct kedge_smp_writer *writer, const char *key, struct kedge_bytes value);
+void kedge_smp_put_bytes(struct kedge_smp_writer *writer, const char *key,
+                         struct kedge_bytes value);
 void kedge_smp_put_text(struct kedge_smp_writer *writer, const char *key, struct kedge_bytes value);
 void kedge_smp_put_string(struct kedge_smp_writer *writer, const char *key, const char *value);
 /* Open a map or list; kedge_smp_close closes the innermost. */
@@ -62,7 +64,10 @@ struct kedge_smp_field {
     uint8_t kind; /* enum kedge_smp_kind */
     void *to;     /* of the type that `kind` names; untouched when the key is absent */
 };
-#define KEDGE_SMP_FIELD(key, kind, to) {(key), (uint8_t)(sizeof(key) - 1), (kind), (to)}
+#define KEDGE_SMP_FIELD(key, kind, to)                                                             \
+    {                                                                                              \
+        (key), (uint8_t)(sizeof(key) - 1), (kind), (to)                                            \
+    }
 
 /* Read one map. -> bit i set for each field i that was there (at most 30 fields), or KEDGE_E_FORMAT
  * (not a map, wrong type, number too large, too deep, cut short). Empty `cbor`: an empty map. A key

@@ -15,7 +15,8 @@
  *       timeout: kedge_smp_upload_again(u, buf, &size)  -> send(buf, size)
  *
  * It follows the offsets of the replies wherever they lead: behind what was sent (resume, file
- * already there), or back (lost or reordered request, restarted device, unaligned tail not taken). */
+ * already there), or back (lost or reordered request, restarted device, unaligned tail not taken).
+ */
 #ifndef KEDGE_SMP_CLIENT_H
 #define KEDGE_SMP_CLIENT_H
 
@@ -70,7 +71,8 @@ struct kedge_smp_slot_entry {
     uint32_t image, slot, size;
     uint32_t max_image; /* of the image; 0: not told */
 };
-int kedge_smp_read_slots(struct kedge_bytes cbor, struct kedge_smp_slot_entry *entries, size_t most);
+int kedge_smp_read_slots(struct kedge_bytes cbor, struct kedge_smp_slot_entry *entries,
+                         size_t most);
 
 struct kedge_smp_params {
     uint32_t buffer_size, buffer_count;
@@ -82,7 +84,7 @@ int kedge_smp_read_params(struct kedge_bytes cbor, struct kedge_smp_params *para
 #define KEDGE_SMP_WINDOW_MAX 16
 /* Bytes of a first request that are not data, at most; of a later one. */
 #define KEDGE_SMP_UPLOAD_FIRST 96
-#define KEDGE_SMP_UPLOAD_NEXT 32
+#define KEDGE_SMP_UPLOAD_NEXT  32
 
 struct kedge_smp_flight {
     uint32_t off, size; /* size 0: this place is free */
@@ -108,7 +110,7 @@ struct kedge_smp_upload {
     bool of_group;
     uint16_t group;
     /* private */
-    uint32_t next;     /* next byte to be sent */
+    uint32_t next; /* next byte to be sent */
     uint32_t number;
     uint32_t furthest; /* most that the device ever had */
     uint32_t stalls;   /* steps back since then */

@@ -1,8 +1,8 @@
 /* The CBOR layer: zcbor's primitives, with sticky errors and a walk that is bounded in depth.
  *
- * zcbor's own "skip anything" recurses as deep as the message says, and a message is the attacker's;
- * here the depth is the number of backups that zcbor's state has, so too deep is an error like any
- * other. For the same reason its search functions, which skip, are not used. */
+ * zcbor's own "skip anything" recurses as deep as the message says, and a message is the
+ * attacker's; here the depth is the number of backups that zcbor's state has, so too deep is an
+ * error like any other. For the same reason its search functions, which skip, are not used. */
 #include "kedge/smp_cbor.h"
 
 #include <string.h>
@@ -342,8 +342,8 @@ static size_t find(struct kedge_bytes key, const struct kedge_smp_field *fields,
 {
     size_t i = 0;
 
-    while (i < count && (fields[i].key_size != key.size ||
-                         memcmp(fields[i].key, key.at, key.size) != 0)) {
+    while (i < count &&
+           (fields[i].key_size != key.size || memcmp(fields[i].key, key.at, key.size) != 0)) {
         i++;
     }
     return i;

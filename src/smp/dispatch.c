@@ -90,8 +90,8 @@ int kedge_smp_handle(const struct kedge_smp_server *server, uint32_t peer,
     if (reply.size < LEAST_REPLY) {
         return KEDGE_E_SPACE;
     }
-    const struct kedge_buf body = kedge_buf(reply.at + KEDGE_SMP_HEADER_SIZE,
-                                            reply.size - KEDGE_SMP_HEADER_SIZE);
+    const struct kedge_buf body =
+        kedge_buf(reply.at + KEDGE_SMP_HEADER_SIZE, reply.size - KEDGE_SMP_HEADER_SIZE);
     const struct kedge_smp_group *group = find_group(server, header.group);
     struct kedge_smp_call call = {
         .header = &header,

@@ -5,7 +5,7 @@
 enum enum_error { TOO_MANY = 2, INDEX_TOO_LARGE = 4 };
 
 /* Most groups that a client may ask about in one request. */
-#define FILTER_MAX 16u
+#define FILTER_MAX   16u
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,5 +1,5 @@
-/* Group 1, images: the map of the wire to and from the agent's calls. Keys exactly as clients expect
- * them; everything that is ours alone lives in group 64. */
+/* Group 1, images: the map of the wire to and from the agent's calls. Keys exactly as clients
+ * expect them; everything that is ours alone lives in group 64. */
 #include "kedge/agent.h"
 #include "kedge/service.h"
 #include "kedge/smp_cbor.h"

@@ -1,5 +1,5 @@
-/* Group 64, what only a Kedge device can tell: flight recorder, boot report, history, policy, and the
- * words of the last refusal. Payloads: FORMAT.md "SMP group 64", rules [G-1] to [G-6]. */
+/* Group 64, what only a Kedge device can tell: flight recorder, boot report, history, policy, and
+ * the words of the last refusal. Payloads: FORMAT.md "SMP group 64", rules [G-1] to [G-6]. */
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/service.h"
@@ -10,7 +10,7 @@ enum group_error { NO_SUCH_KEY = 2, NO_SUCH_VALUE = 3, STORE_FAILED = 4, HISTORY
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What the longest entry of a list takes in a reply, with what closes the reply behind it. */
-#define EVENT_ROOM (1u + KEDGE_EVENT_SIZE + 24u)
+#define EVENT_ROOM  (1u + KEDGE_EVENT_SIZE + 24u)
 #define RECORD_ROOM 256u
 
 static struct kedge_agent *agent_of(const struct kedge_smp_call *call)
@@ -97,9 +97,9 @@ static int show_events(struct kedge_smp_call *call)
     }
     kedge_smp_open_list(call->reply, "events");
     for (; next != recorder->sequence && kedge_smp_room(call->reply) > EVENT_ROOM; next++) {
-        kedge_smp_put_bytes(call->reply, NULL,
-                            kedge_bytes(recorder->ring.at + next % slots * KEDGE_EVENT_SIZE,
-                                        KEDGE_EVENT_SIZE));
+        kedge_smp_put_bytes(
+            call->reply, NULL,
+            kedge_bytes(recorder->ring.at + next % slots * KEDGE_EVENT_SIZE, KEDGE_EVENT_SIZE));
     }
     kedge_smp_close(call->reply);
     kedge_smp_put_uint(call->reply, "next", next);
@@ -193,9 +193,9 @@ static int show_history(struct kedge_smp_call *call)
     }
     kedge_smp_open_list(call->reply, "records");
     /* no valid sector: the device has never done anything that is worth a record */
-    for (; error == 0 && index < KEDGE_HISTORY_RECORDS &&
-           kedge_smp_room(call->reply) > RECORD_ROOM &&
-           kedge_history_read(body, agent->config->layout, index, &record) == 0;
+    for (;
+         error == 0 && index < KEDGE_HISTORY_RECORDS && kedge_smp_room(call->reply) > RECORD_ROOM &&
+         kedge_history_read(body, agent->config->layout, index, &record) == 0;
          index++) {
         put_record(call->reply, &record);
     }
@@ -215,8 +215,8 @@ static int show_policy(struct kedge_smp_call *call)
 
     kedge_smp_open_map(call->reply, "policy");
     for (unsigned key = 0; key < KEDGE_POLICY_KEYS; key++) {
-        const size_t size = kedge_policy_value_text((enum kedge_policy_key)key, policy->value[key],
-                                                    text);
+        const size_t size =
+            kedge_policy_value_text((enum kedge_policy_key)key, policy->value[key], text);
 
         kedge_smp_put_text(call->reply, kedge_policy_key_text((enum kedge_policy_key)key),
                            kedge_bytes(text, size));
@@ -267,8 +267,12 @@ static int show_refusal(struct kedge_smp_call *call)
 }
 
 static const struct kedge_smp_command commands[] = {
-    {0, show_recorder, clear_recorder}, {1, show_events, NULL},         {2, show_boot, NULL},
-    {3, show_history, NULL},            {4, show_policy, set_policy},   {5, show_refusal, NULL},
+    {0, show_recorder, clear_recorder},
+    {1, show_events, NULL},
+    {2, show_boot, NULL},
+    {3, show_history, NULL},
+    {4, show_policy, set_policy},
+    {5, show_refusal, NULL},
 };
 
 static int to_v1(int code)

@@ -9,7 +9,7 @@ enum os_error { INVALID_FORMAT = 2, NO_ANSWER = 3, CLOCK_NOT_SET = 4, CLOCK_FAIL
 /* Longest list of tasks or pools; a port's callback that never ends must not hold us. */
 #define LIST_MAX 64u
 /* A reset request is recognised as a repetition for so long; clients retry after about a second. */
-#define REPEAT_MS 1000u
+#define REPEAT_MS    1000u
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -194,9 +194,10 @@ static int info(struct kedge_smp_call *call)
         version[kedge_version_text(&service->agent->config->boot->version, version)] = '\0';
     }
     /* release and version are both the running image's; processor is the machine */
-    const char *const words[] = {system->kernel_name, system->node_name,  version,
-                                 version,             system->build_time, system->machine,
-                                 system->machine,     system->hardware,   system->kernel_name};
+    const char *const words[] = {
+        system->kernel_name, system->node_name, version,         version,
+        system->build_time,  system->machine,   system->machine, system->hardware,
+        system->kernel_name};
 
     for (unsigned i = 0; i < COUNT(words); i++) {
         if ((set >> i & 1) == 0) {
@@ -244,8 +245,8 @@ static int bootloader(struct kedge_smp_call *call)
 }
 
 static const struct kedge_smp_command commands[] = {
-    {0, echo, echo},        {2, list_tasks, NULL}, {3, list_pools, NULL}, {4, get_time, set_time},
-    {5, NULL, reset},       {6, params, NULL},     {7, info, NULL},       {8, bootloader, NULL},
+    {0, echo, echo},  {2, list_tasks, NULL}, {3, list_pools, NULL}, {4, get_time, set_time},
+    {5, NULL, reset}, {6, params, NULL},     {7, info, NULL},       {8, bootloader, NULL},
 };
 
 static int to_v1(int code)

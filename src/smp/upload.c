@@ -6,8 +6,8 @@
  *
  *   off == end of that request   it was taken
  *   off >  end                   the device has more than we knew (resume, repetition): jump there
- *   off <  end                   it was dropped, an earlier one is missing (or the device restarted):
- *                                forget what is in flight and go back there
+ *   off <  end                   it was dropped, an earlier one is missing (or the device
+ * restarted): forget what is in flight and go back there
  *
  * Forgetting is what keeps a lost request from costing a window of steps back: the other replies
  * that say the same carry sequence numbers that nobody waits for any more. */

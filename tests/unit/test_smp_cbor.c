@@ -1,5 +1,5 @@
-/* The CBOR layer: whatever well-formed map a client sends is understood, and nothing else does harm.
- * Expected bytes are written down from RFC 8949, not made by the code under test. */
+/* The CBOR layer: whatever well-formed map a client sends is understood, and nothing else does
+ * harm. Expected bytes are written down from RFC 8949, not made by the code under test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,16 +101,16 @@ static void test_unknown_keys_are_skipped(void **state)
 static void test_malformed(void **state)
 {
     (void)state;
-    assert_int_equal(READ("\x80"), KEDGE_E_FORMAT);                          /* a list */
-    assert_int_equal(READ("\x05"), KEDGE_E_FORMAT);                          /* a number */
-    assert_int_equal(READ("\xF6"), KEDGE_E_FORMAT);                          /* null */
-    assert_int_equal(READ("\xA1"), KEDGE_E_FORMAT);                          /* cut short */
-    assert_int_equal(READ("\xA1\x63off"), KEDGE_E_FORMAT);                   /* no value */
-    assert_int_equal(READ("\xBF\x63off\xFF"), KEDGE_E_FORMAT);               /* no value */
-    assert_int_equal(READ("\xBF\x63off\x01"), KEDGE_E_FORMAT);               /* not closed */
-    assert_int_equal(READ("\xA2\x63off\x01"), KEDGE_E_FORMAT);               /* one entry missing */
-    assert_int_equal(READ("\xA1\x63off\x20"), KEDGE_E_FORMAT);               /* negative */
-    assert_int_equal(READ("\xA1\x63off\x41\x01"), KEDGE_E_FORMAT);           /* wrong type */
+    assert_int_equal(READ("\x80"), KEDGE_E_FORMAT);                /* a list */
+    assert_int_equal(READ("\x05"), KEDGE_E_FORMAT);                /* a number */
+    assert_int_equal(READ("\xF6"), KEDGE_E_FORMAT);                /* null */
+    assert_int_equal(READ("\xA1"), KEDGE_E_FORMAT);                /* cut short */
+    assert_int_equal(READ("\xA1\x63off"), KEDGE_E_FORMAT);         /* no value */
+    assert_int_equal(READ("\xBF\x63off\xFF"), KEDGE_E_FORMAT);     /* no value */
+    assert_int_equal(READ("\xBF\x63off\x01"), KEDGE_E_FORMAT);     /* not closed */
+    assert_int_equal(READ("\xA2\x63off\x01"), KEDGE_E_FORMAT);     /* one entry missing */
+    assert_int_equal(READ("\xA1\x63off\x20"), KEDGE_E_FORMAT);     /* negative */
+    assert_int_equal(READ("\xA1\x63off\x41\x01"), KEDGE_E_FORMAT); /* wrong type */
     assert_int_equal(READ("\xA1\x63off\x1B\0\0\0\x01\0\0\0\0"), KEDGE_E_FORMAT); /* 2^32 */
     assert_int_equal(READ("\xA1\x64"
                           "data\x43\x01\x02"),
@@ -123,7 +123,7 @@ static void test_malformed(void **state)
                      KEDGE_E_FORMAT); /* string of indefinite length */
     assert_int_equal(READ("\xA1\x64"
                           "data\x61x"),
-                     KEDGE_E_FORMAT); /* text for bytes */
+                     KEDGE_E_FORMAT);                            /* text for bytes */
     assert_int_equal(READ("\xA1\x64name\x41x"), KEDGE_E_FORMAT); /* bytes for text */
     assert_int_equal(READ("\xBB\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x63off\x01"), KEDGE_E_FORMAT);
 }
@@ -279,10 +279,14 @@ static void test_every_capacity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_form_of_a_map), cmocka_unit_test(test_unknown_keys_are_skipped),
-        cmocka_unit_test(test_malformed),           cmocka_unit_test(test_depth_is_bounded),
-        cmocka_unit_test(test_no_copies),           cmocka_unit_test(test_random_bytes),
-        cmocka_unit_test(test_walk),                cmocka_unit_test(test_written_bytes),
+        cmocka_unit_test(test_every_form_of_a_map),
+        cmocka_unit_test(test_unknown_keys_are_skipped),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_no_copies),
+        cmocka_unit_test(test_random_bytes),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_written_bytes),
         cmocka_unit_test(test_every_capacity),
     };
 

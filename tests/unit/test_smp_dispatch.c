@@ -65,7 +65,7 @@ static void answered(uint8_t first, uint8_t group, uint8_t command, const char *
     assert_memory_equal(reply, header, 8);
     assert_memory_equal(reply + 8, body, size);
 }
-#define ANSWERED(first, group, command, body)                                                     \
+#define ANSWERED(first, group, command, body)                                                      \
     answered(first, group, command, body, sizeof(body) - 1)
 
 static int reset(void **state)
@@ -95,8 +95,9 @@ static void test_both_error_forms(void **state)
     (void)state;
     plan.result = KEDGE_SMP_GROUP_ERROR(8);
     assert_int_equal(ask(0x08, 1, 0, sizeof(reply)), 0);
-    ANSWERED(0x09, 1, 0, "\xBF\x63"
-                         "err\xBF\x65group\x01\x62rc\x08\xFF\xFF");
+    ANSWERED(0x09, 1, 0,
+             "\xBF\x63"
+             "err\xBF\x65group\x01\x62rc\x08\xFF\xFF");
     assert_int_equal(ask(0x00, 1, 0, sizeof(reply)), 0);
     ANSWERED(0x01, 1, 0, "\xBF\x62rc\x05\xFF");
     plan.result = KEDGE_SMP_GROUP_ERROR(9);

@@ -63,8 +63,7 @@ static int print_records(struct kedge_bytes cbor, uint32_t *count, uint32_t *nex
     while (kedge_smp_next(&reader, &key)) {
         if (kedge_smp_is(key, "next")) {
             *next = kedge_smp_read_uint(&reader);
-        } else if (kedge_smp_is(key, "records") &&
-                   kedge_smp_peek(&reader) == KEDGE_SMP_TYPE_LIST) {
+        } else if (kedge_smp_is(key, "records") && kedge_smp_peek(&reader) == KEDGE_SMP_TYPE_LIST) {
             (void)kedge_smp_enter(&reader);
             for (; kedge_smp_more(&reader); (*count)++) {
                 const uint8_t *const start = reader.states->payload;

@@ -67,8 +67,8 @@ static int run_list(int argc, char **argv)
 {
     struct operands operands;
     struct kedge_smp_reply reply;
-    int result = group_parse("image list", "", "Shows the images in the device's slots.", 0, 0, argc,
-                             argv, &operands);
+    int result = group_parse("image list", "", "Shows the images in the device's slots.", 0, 0,
+                             argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;
@@ -120,10 +120,11 @@ static int run_test(int argc, char **argv)
 
 static int run_confirm(int argc, char **argv)
 {
-    return run_request("image confirm",
-                       "Without HASH: the running image stays. With the HASH of another one: it is\n"
-                       "installed for good at the next boot, without a trial.",
-                       true, argc, argv);
+    return run_request(
+        "image confirm",
+        "Without HASH: the running image stays. With the HASH of another one: it is\n"
+        "installed for good at the next boot, without a trial.",
+        true, argc, argv);
 }
 
 /* ---- erase, slots --------------------------------------------------------------------------- */
@@ -131,9 +132,9 @@ static int run_confirm(int argc, char **argv)
 static int run_erase(int argc, char **argv)
 {
     static struct option_number slot;
-    static const struct option options[] = {
-        {0, "slot", "N", "the slot (default 1, the one that receives uploads)", OPTION_NUMBER,
-         &slot}};
+    static const struct option options[] = {{0, "slot", "N",
+                                             "the slot (default 1, the one that receives uploads)",
+                                             OPTION_NUMBER, &slot}};
     static const struct syntax syntax = {.command = "image erase",
                                          .operands = "",
                                          .about = "Erases a slot of the device.",
@@ -179,8 +180,8 @@ static int run_slots(int argc, char **argv)
 {
     struct operands operands;
     struct kedge_smp_reply reply;
-    int result = group_parse("image slots", "", "Shows the sizes of the device's slots.", 0, 0, argc,
-                             argv, &operands);
+    int result = group_parse("image slots", "", "Shows the sizes of the device's slots.", 0, 0,
+                             argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;

@@ -22,8 +22,7 @@ static int ask_once(struct kedge_smp_request *ask, const char *what, struct kedg
 static int print_text(struct kedge_bytes cbor, const char *key)
 {
     struct kedge_bytes text = kedge_bytes(NULL, 0);
-    const struct kedge_smp_field fields[] = {
-        {key, (uint8_t)strlen(key), KEDGE_SMP_TEXT, &text}};
+    const struct kedge_smp_field fields[] = {{key, (uint8_t)strlen(key), KEDGE_SMP_TEXT, &text}};
 
     if (kedge_smp_read_fields(cbor, fields, 1) != 1) {
         return fail("the device's answer has no %s", key);
@@ -39,8 +38,8 @@ static int run_echo(int argc, char **argv)
 {
     struct operands operands;
     struct kedge_smp_reply reply;
-    int result = group_parse("os echo", "TEXT", "The device sends TEXT back.", 1, 1, argc, argv,
-                             &operands);
+    int result =
+        group_parse("os echo", "TEXT", "The device sends TEXT back.", 1, 1, argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;
@@ -110,11 +109,12 @@ static int run_info(int argc, char **argv)
 {
     struct operands operands;
     struct kedge_smp_reply reply;
-    int result = group_parse("os info", "[LETTERS]",
-                             "Shows what the device is, as uname does: s kernel, n node, r release,\n"
-                             "v version, b build time, m machine, p processor, i hardware, o system,\n"
-                             "a all (the default).",
-                             0, 1, argc, argv, &operands);
+    int result =
+        group_parse("os info", "[LETTERS]",
+                    "Shows what the device is, as uname does: s kernel, n node, r release,\n"
+                    "v version, b build time, m machine, p processor, i hardware, o system,\n"
+                    "a all (the default).",
+                    0, 1, argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;
@@ -130,7 +130,7 @@ static int run_info(int argc, char **argv)
 static const char *mode_text(int64_t mode)
 {
     static const char *const text[] = {
-        "single slot", "swap with scratch",    "overwrite", "swap without scratch",
+        "single slot", "swap with scratch",      "overwrite", "swap without scratch",
         "direct XIP",  "direct XIP with revert", "RAM load",  "firmware loader",
     };
 
@@ -202,8 +202,8 @@ static int show_bootloader(void)
 static int run_bootloader(int argc, char **argv)
 {
     struct operands operands;
-    int result = group_parse("os bootloader", "", "Shows the device's bootloader and its mode.", 0, 0,
-                             argc, argv, &operands);
+    int result = group_parse("os bootloader", "", "Shows the device's bootloader and its mode.", 0,
+                             0, argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;

@@ -156,18 +156,19 @@ static int run_set(int argc, char **argv)
     struct operands operands;
     struct kedge_smp_reply reply;
     char what[80];
-    int result = group_parse("policy set", "KEY VALUE",
-                             "Sets one key of the device's policy, durably:\n"
-                             "  after_confirm  keep, trailer, wipe   the secondary slot, once the new\n"
-                             "                                       image is confirmed\n"
-                             "  hold           off, on               requests wait until it is off\n"
-                             "  attempts       1..15                 boots of an unconfirmed image\n"
-                             "  erase_pending  allow, refuse         replace an image that is marked\n"
-                             "                                       for the next boot\n"
-                             "  downgrade      allow, refuse         install an older version\n"
-                             "  confidential   off, on               nothing in plaintext on the\n"
-                             "                                       external flash",
-                             2, 2, argc, argv, &operands);
+    int result =
+        group_parse("policy set", "KEY VALUE",
+                    "Sets one key of the device's policy, durably:\n"
+                    "  after_confirm  keep, trailer, wipe   the secondary slot, once the new\n"
+                    "                                       image is confirmed\n"
+                    "  hold           off, on               requests wait until it is off\n"
+                    "  attempts       1..15                 boots of an unconfirmed image\n"
+                    "  erase_pending  allow, refuse         replace an image that is marked\n"
+                    "                                       for the next boot\n"
+                    "  downgrade      allow, refuse         install an older version\n"
+                    "  confidential   off, on               nothing in plaintext on the\n"
+                    "                                       external flash",
+                    2, 2, argc, argv, &operands);
 
     if (result != OPTIONS_GO || (result = device_link_open(&device)) != 0) {
         return result;

@@ -146,7 +146,8 @@ static void print_table(const struct counters *counters)
         }
     }
     printf("internal writes during download: %u%s\n", download->programs + download->erases,
-           (counters->forbidden[KEDGE_PHASE_DOWNLOAD] & 1) != 0 ? " (and forbidden by a rule)" : "");
+           (counters->forbidden[KEDGE_PHASE_DOWNLOAD] & 1) != 0 ? " (and forbidden by a rule)"
+                                                                : "");
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */

@@ -81,8 +81,8 @@ static int exchange_for(struct device_link *device, struct kedge_smp_request *as
     return result;
 }
 
-int device_exchange(struct device_link *device, struct kedge_smp_request *ask, enum patience patience,
-                    struct kedge_smp_reply *reply)
+int device_exchange(struct device_link *device, struct kedge_smp_request *ask,
+                    enum patience patience, struct kedge_smp_reply *reply)
 {
     const unsigned ms = patience_ms(patience);
     /* what takes long is not asked for twice while the device is at it */
@@ -248,7 +248,8 @@ int device_wait(struct device_link *device)
 
     fflush(stdout);
     pause_ms(POLL_MS);
-    /* an answer counts once the device has been silent, or can no longer be from before the reset */
+    /* an answer counts once the device has been silent, or can no longer be from before the reset
+     */
     while (result >= 0 && link_clock_ms() - start < limit) {
         const bool old_answer_possible = !was_away && link_clock_ms() - start < DYING_MS;
 

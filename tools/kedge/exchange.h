@@ -7,7 +7,7 @@
 
 struct device_link {
     struct link link;
-    uint8_t sequence;   /* of the next request */
+    uint8_t sequence;                   /* of the next request */
     uint32_t buffer_size, buffer_count; /* of the device; 0: it did not tell */
     uint8_t request[KEDGE_SMP_MESSAGE_MAX];
 };
@@ -29,8 +29,8 @@ struct kedge_smp_request device_request(struct device_link *device, uint8_t op, 
 /* Send it, again and again with the same sequence number, until the answer comes or the patience
  * ends. 0: *reply is the answer (it may be a refusal: reply->rc), valid until the next exchange.
  * EXIT_REFUSED: no answer, said. */
-int device_exchange(struct device_link *device, struct kedge_smp_request *ask, enum patience patience,
-                    struct kedge_smp_reply *reply);
+int device_exchange(struct device_link *device, struct kedge_smp_request *ask,
+                    enum patience patience, struct kedge_smp_reply *reply);
 
 /* device_exchange, and a refusal is said ("WHAT: ...", with the device's own words where it has
  * some). 0: the answer is a success. */

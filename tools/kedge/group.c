@@ -8,10 +8,11 @@
 
 static int show_help(const struct group *group)
 {
-    printf("Usage: kedge [--udp HOST[:PORT] | --serial TTY[:BAUD]] [--timeout SECONDS] %s "
-           "COMMAND\n\n%s. Without --udp and --serial: 127.0.0.1:1337.\n\nCommands (kedge %s COMMAND "
-           "--help says more):\n",
-           group->name, group->summary, group->name);
+    printf(
+        "Usage: kedge [--udp HOST[:PORT] | --serial TTY[:BAUD]] [--timeout SECONDS] %s "
+        "COMMAND\n\n%s. Without --udp and --serial: 127.0.0.1:1337.\n\nCommands (kedge %s COMMAND "
+        "--help says more):\n",
+        group->name, group->summary, group->name);
     for (size_t i = 0; i < group->count; i++) {
         printf("  %-12s %s\n", group->commands[i].name, group->commands[i].summary);
     }

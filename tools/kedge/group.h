@@ -17,7 +17,10 @@ struct group {
 int group_run(const struct group *group, int argc, char **argv);
 
 /* The option that every command has which shows facts. */
-#define OPTION_JSON {0, "json", NULL, "print facts as JSON", OPTION_FLAG, &device_target.json}
+#define OPTION_JSON                                                                                \
+    {                                                                                              \
+        0, "json", NULL, "print facts as JSON", OPTION_FLAG, &device_target.json                   \
+    }
 
 /* Parse the arguments of a command that takes no option but --json. */
 int group_parse(const char *command, const char *operands, const char *about, size_t operands_min,

@@ -27,8 +27,8 @@ static bool has_prefix(struct kedge_bytes hash, const char *text, size_t digits)
     return true;
 }
 
-static int find_on_device(struct device_link *device, const char *text, size_t digits, uint8_t *hash,
-                          size_t *size)
+static int find_on_device(struct device_link *device, const char *text, size_t digits,
+                          uint8_t *hash, size_t *size)
 {
     struct kedge_smp_request ask = device_request(device, KEDGE_SMP_READ, 1, 0);
     struct kedge_smp_image_entry entries[16];

@@ -1,4 +1,5 @@
-/* kedge image upload: the state machine of smp_client.h, with a link, a clock and a progress bar. */
+/* kedge image upload: the state machine of smp_client.h, with a link, a clock and a progress bar.
+ */
 #include "image_upload.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 /* A device that erases the whole slot first takes its time for the first answer (facts A6). */
 #define FIRST_ANSWER_MS 60000u
-#define NEXT_ANSWER_MS 15000u
+#define NEXT_ANSWER_MS  15000u
 /* Messages of a device that does not tell its buffer: what every SMP server takes. */
 #define BUFFER_UNKNOWN 256u
 /* Where a .hex may begin and end: firmware of one chip. */
@@ -142,13 +143,15 @@ static int send_all(struct kedge_buf buffer)
 static int on_silence(struct kedge_buf buffer, uint64_t heard_ms)
 {
     const unsigned most = device_target.timeout > 0 ? patience_ms(QUICK_MS)
-                          : upload.acknowledged > 0 ? NEXT_ANSWER_MS : FIRST_ANSWER_MS;
+                          : upload.acknowledged > 0 ? NEXT_ANSWER_MS
+                                                    : FIRST_ANSWER_MS;
     size_t size;
 
     if (link_clock_ms() - heard_ms >= most) {
-        return fail("device fell silent at %s after %u of %zu bytes: run the command again, it goes "
-                    "on from there",
-                    device.link.name, upload.acknowledged, upload.file.size);
+        return fail(
+            "device fell silent at %s after %u of %zu bytes: run the command again, it goes "
+            "on from there",
+            device.link.name, upload.acknowledged, upload.file.size);
     }
     if (kedge_smp_upload_again(&upload, buffer, &size) == 1 &&
         device.link.ops->send(&device.link, kedge_bytes(buffer.at, size)) != 0) {
@@ -166,7 +169,8 @@ static int say_failure(int result)
         return fail("the device received something else than was sent: upload again");
     default:
         return fail("the device asks for byte %u again and again: erase its slot (kedge image "
-                    "erase) and upload again", upload.next);
+                    "erase) and upload again",
+                    upload.next);
     }
 }
 
@@ -207,7 +211,7 @@ static void choose_sizes(void)
     most = most > device.link.overhead ? most - device.link.overhead : 0;
     most = most < device.link.message_max ? most : device.link.message_max;
     upload.message_max = (uint32_t)(most < 192 ? 192 : most);
-    upload.window = (uint8_t)(device.buffer_count < 1 ? 1
+    upload.window = (uint8_t)(device.buffer_count < 1                      ? 1
                               : device.buffer_count > KEDGE_SMP_WINDOW_MAX ? KEDGE_SMP_WINDOW_MAX
                                                                            : device.buffer_count);
 }
@@ -287,8 +291,8 @@ int image_request(struct device_link *to, struct kedge_bytes hash, bool confirm)
         kedge_smp_put_bytes(&ask.map, "hash", hash);
     }
     kedge_smp_put_bool(&ask.map, "confirm", confirm);
-    const int result = device_ask(to, &ask, SLOW_MS, confirm ? "image confirm" : "image test",
-                                  &reply);
+    const int result =
+        device_ask(to, &ask, SLOW_MS, confirm ? "image confirm" : "image test", &reply);
 
     if (result != 0) {
         return result;

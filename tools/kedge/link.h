@@ -10,10 +10,10 @@
 struct link {
     const struct link_ops *ops;
     int fd;
-    char name[160];      /* "127.0.0.1:1337", "/dev/ttyACM0": for messages */
-    unsigned retry_ms;   /* how long an answer takes at most on this link, device apart */
-    size_t overhead;     /* bytes of the device's buffer that are not message */
-    size_t message_max;  /* longest message that the link carries */
+    char name[160];     /* "127.0.0.1:1337", "/dev/ttyACM0": for messages */
+    unsigned retry_ms;  /* how long an answer takes at most on this link, device apart */
+    size_t overhead;    /* bytes of the device's buffer that are not message */
+    size_t message_max; /* longest message that the link carries */
     struct kedge_console console;
     struct kedge_raw raw;
     struct kedge_bytes unread; /* serial: the part of `chunk` that is not digested yet */

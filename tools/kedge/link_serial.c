@@ -14,7 +14,7 @@
 #include "report.h"
 
 #define DEFAULT_BAUD 115200u
-#define SEND_MS 5000 /* a line that takes no byte for so long is stuck */
+#define SEND_MS      5000 /* a line that takes no byte for so long is stuck */
 
 static const struct {
     unsigned baud;

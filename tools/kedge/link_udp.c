@@ -13,7 +13,7 @@
 #include "report.h"
 
 #define DEFAULT_PORT "1337"
-#define RETRY_MS 500u
+#define RETRY_MS     500u
 /* Without knowledge of the path: Ethernet's 1500 less the headers of IPv6 and UDP. */
 #define SAFE_MESSAGE 1452u
 
@@ -69,8 +69,9 @@ static int split(const char *address, char *host, size_t room, const char **port
     const char *const first = bracket != NULL ? bracket + 1 : strchr(address, ':');
     const bool bare_v6 = bracket == NULL && first != NULL && strchr(first + 1, ':') != NULL;
     const char *const start = bracket != NULL ? address + 1 : address;
-    const char *const end = bracket != NULL ? bracket
-                            : first == NULL || bare_v6 ? address + strlen(address) : first;
+    const char *const end = bracket != NULL            ? bracket
+                            : first == NULL || bare_v6 ? address + strlen(address)
+                                                       : first;
 
     *port = DEFAULT_PORT;
     if (!bare_v6 && first != NULL && *first == ':') {
