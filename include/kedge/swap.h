@@ -52,6 +52,7 @@ struct kedge_engine {
     uint8_t trusted_size;                 /* 0: none */
     bool compare;       /* tap: also compare with the primary */
     bool old;           /* tap: fill crc_old instead of crc_new */
+    bool ahead;         /* the next copy was made while the last one was */
     bool checked;       /* step VERIFY of the last run found the primary good */
     bool resumed;       /* this power-on goes on with a program of an earlier one */
     uint32_t tail_crc;  /* tap: over the bytes behind the hashed ones */

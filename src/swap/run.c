@@ -191,55 +191,144 @@ static struct kedge_bytes piece_of(const struct kedge_engine *engine, uint32_t a
     return kedge_bytes(engine->unit.at + at, KEDGE_PAGE);
 }
 
-/* Program the unit buffer into an erased unit, leaving blank pages alone. The first page is probed
- * for blank: an erase that the chip silently ignored must not be programmed over. */
-static int program(struct kedge_engine *engine, const struct kedge_region *region, uint32_t at)
-{
-    const uint8_t erased = region->flash->geometry.erased;
-    const uint32_t unit = engine->pair->primary.unit;
-    bool probed = false;
-    for (uint32_t o = 0; o < unit; o += KEDGE_PAGE) {
-        const struct kedge_bytes piece = piece_of(engine, o);
-        if (kedge_all(piece, erased))
-            continue;
-        if (!probed) {
-            const int rc = kedge_region_read(region, at + o, kedge_buf(engine->page, KEDGE_PAGE));
-            if (rc != 0)
-                return rc;
-            if (!kedge_all(kedge_bytes(engine->page, KEDGE_PAGE), erased))
-                return KEDGE_E_READBACK;
-            probed = true;
-        }
-        const int rc = kedge_region_program(region, at + o, piece);
-        if (rc != 0)
-            return rc;
-    }
-    return kedge_region_sync(region);
-}
+/* A unit in flash, as a copy names it. */
+struct spot {
+    const struct kedge_region *region;
+    uint32_t at;   /* in the region */
+    uint32_t size; /* bytes of the image in it */
+};
 
-/* Write the first `size` bytes of the unit buffer to unit `to` of a slot: erase, program, read
- * back. The rest of the unit is left erased. */
-static int store(struct kedge_engine *engine, const struct kedge_copy *copy)
+static struct spot target(const struct kedge_engine *engine, const struct kedge_copy *copy)
 {
     const struct kedge_slot *slot = kedge_engine_slot(engine, copy->to_slot);
-    const struct kedge_region *region = &slot->region;
-    const uint32_t at = kedge_slot_unit_at(slot, copy->to);
-    const uint32_t unit = engine->pair->primary.unit;
-    const uint32_t size = kedge_engine_bytes(engine, copy->old, copy->index);
+    return (struct spot){&slot->region, kedge_slot_unit_at(slot, copy->to),
+                         kedge_engine_bytes(engine, copy->old, copy->index)};
+}
+
+/* An erase that the device silently ignored must not be programmed over. */
+static int probe(struct kedge_engine *engine, const struct kedge_region *region, uint32_t at)
+{
+    const int rc = kedge_region_read(region, at, kedge_buf(engine->page, KEDGE_PAGE));
+    if (rc != 0)
+        return rc;
+    return kedge_all(kedge_bytes(engine->page, KEDGE_PAGE), region->flash->geometry.erased)
+               ? 0
+               : KEDGE_E_READBACK;
+}
+
+/* Program one page of the unit buffer, unless it is blank; the first one is probed. */
+static int program_page(struct kedge_engine *engine, const struct spot *to, uint32_t o,
+                        bool *probed)
+{
+    const struct kedge_bytes piece = piece_of(engine, o);
     int rc = 0;
-    memset(engine->unit.at + size, region->flash->geometry.erased, unit - size);
+    if (kedge_all(piece, to->region->flash->geometry.erased))
+        return 0;
+    if (!*probed)
+        rc = probe(engine, to->region, to->at + o);
+    *probed = true;
+    return rc != 0 ? rc : kedge_region_program(to->region, to->at + o, piece);
+}
+
+/* Does the spot hold the unit buffer? */
+static int compare(struct kedge_engine *engine, const struct spot *to)
+{
+    for (uint32_t o = 0; o < to->size; o += KEDGE_PAGE)
+        if (!reads_back(engine, to->region, to->at + o, piece_of(engine, o)))
+            return KEDGE_E_READBACK;
+    return 0;
+}
+
+/* What lies behind the image in its last unit is left erased. */
+static void pad(struct kedge_engine *engine, const struct spot *to)
+{
+    memset(engine->unit.at + to->size, to->region->flash->geometry.erased,
+           engine->pair->primary.unit - to->size);
+}
+
+/* Unit buffer -> flash: erase, program, read back. */
+static int store(struct kedge_engine *engine, const struct spot *to)
+{
+    const uint32_t unit = engine->pair->primary.unit;
+    int rc = 0;
+    pad(engine, to);
     for (unsigned i = 0; i < WRITES; i++) {
-        rc = kedge_region_erase(region, at, unit);
+        bool probed = false;
+        rc = kedge_region_erase(to->region, to->at, unit);
+        for (uint32_t o = 0; rc == 0 && o < unit; o += KEDGE_PAGE)
+            rc = program_page(engine, to, o, &probed);
         if (rc == 0)
-            rc = program(engine, region, at);
-        for (uint32_t o = 0; rc == 0 && o < size; o += KEDGE_PAGE)
-            if (!reads_back(engine, region, at + o, piece_of(engine, o)))
-                rc = KEDGE_E_READBACK;
+            rc = kedge_region_sync(to->region);
+        if (rc == 0)
+            rc = compare(engine, to);
         if (rc == 0)
             return 0;
         engine->retries++;
     }
     return rc;
+}
+
+/* ---- two units at once ------------------------------------------------------------------------ */
+
+/* With two spares the unit that save(next) writes is not the only copy of anything that load(i)
+ * still needs (tests/model/test_closure.c), so the external chip erases and programs it while the
+ * internal flash is busy with load(i). */
+static bool overlaps(const struct kedge_engine *engine, unsigned pc, struct kedge_copy *save)
+{
+    const uint8_t *plan = engine->journal.body.at;
+    const int shift = plan[KEDGE_PLAN_BASE] - plan[KEDGE_PLAN_OLD_BASE];
+    return plan[KEDGE_PLAN_METHOD] == KEDGE_METHOD_TOGGLE && (shift == 2 || shift == -2) &&
+           plan[KEDGE_PLAN_TYPE] != KEDGE_TYPE_RESTORE && pc % 3 == 2 &&
+           kedge_step(plan, pc + 2, save);
+}
+
+/* One page from the primary to the erased secondary. */
+static int forward(struct kedge_engine *engine, const struct kedge_copy *save,
+                   const struct spot *to, uint32_t o)
+{
+    const struct kedge_slot *from = &engine->pair->primary;
+    const uint8_t erased = to->region->flash->geometry.erased;
+    const struct kedge_bytes page = {engine->page, KEDGE_PAGE};
+    int rc = 0;
+    if (o >= to->size)
+        return 0;
+    const uint32_t left = to->size - o;
+    if (o == 0)
+        rc = probe(engine, to->region, to->at);
+    memset(engine->page, erased, KEDGE_PAGE);
+    if (rc == 0)
+        rc = kedge_region_read(
+            &from->region, kedge_slot_unit_at(from, save->from) + o,
+            kedge_buf(engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE));
+    if (rc != 0 || kedge_all(page, erased))
+        return rc;
+    return kedge_region_program(to->region, to->at + o, page);
+}
+
+/* The unit buffer goes to `load`, and meanwhile a unit of the primary to `save`. Whatever goes wrong
+ * with the save is left to its own step; *saved: it is done and read back. */
+static int store_both(struct kedge_engine *engine, const struct spot *load,
+                      const struct kedge_copy *copy, bool *saved)
+{
+    const uint32_t unit = engine->pair->primary.unit;
+    bool probed = false;
+    const struct spot save = target(engine, copy);
+    pad(engine, load);
+    int out = kedge_region_erase(save.region, save.at, unit);
+    int in = kedge_region_erase(load->region, load->at, unit);
+    for (uint32_t o = 0; o < unit; o += KEDGE_PAGE) {
+        if (out == 0)
+            out = forward(engine, copy, &save, o);
+        if (in == 0)
+            in = program_page(engine, load, o, &probed);
+    }
+    if (in == 0)
+        in = kedge_region_sync(load->region);
+    if (in != 0 || compare(engine, load) != 0)
+        in = store(engine, load);
+    if (in == 0 && out == 0)
+        *saved = kedge_engine_fetch(engine, copy) == 0 && compare(engine, &save) == 0;
+    return in;
 }
 
 int kedge_engine_wipe(struct kedge_engine *engine, unsigned name, uint32_t at)
@@ -376,35 +465,42 @@ static int check_primary(struct kedge_engine *engine)
     return DONE;
 }
 
+/* Posted, not waited for and not logged: the chip erases while the trailer is written, and after a
+ * cut both are done again. A header that stays all the same is a nuisance, not a danger. */
 static int clear_header(struct kedge_engine *engine)
 {
+    const struct kedge_slot *slot = &engine->pair->secondary;
     const int u = kedge_step_clear(engine->journal.body.at);
-    if (u < 0)
-        return NOTHING;
-    /* best effort: a header that stays is a nuisance, not a danger */
-    (void)kedge_engine_wipe(engine, KEDGE_SECONDARY,
-                            kedge_slot_unit_at(&engine->pair->secondary, (uint32_t)u));
-    return DONE;
+    if (u >= 0)
+        (void)kedge_region_erase(&slot->region, kedge_slot_unit_at(slot, (uint32_t)u), slot->unit);
+    return NOTHING;
 }
 
 static int project(struct kedge_engine *engine)
 {
     const uint8_t *plan = engine->journal.body.at;
     const uint8_t type = plan[KEDGE_PLAN_TYPE];
-    if (type == KEDGE_TYPE_RESTORE || (plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_TRAILER_DONE) != 0)
-        return NOTHING;
-    const int rc = kedge_engine_trailer(engine, type);
-    return rc == 0 ? DONE : rc;
+    int rc = 0;
+    if (type != KEDGE_TYPE_RESTORE && (plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_TRAILER_DONE) == 0)
+        rc = kedge_engine_trailer(engine, type);
+    (void)kedge_region_sync(&engine->pair->secondary.region);
+    return rc; /* what follows is the log of the end */
 }
 
 static int copy_unit(struct kedge_engine *engine, unsigned pc)
 {
-    struct kedge_copy copy;
+    struct kedge_copy copy, next;
     if (!kedge_step(engine->journal.body.at, pc, &copy))
         return NOTHING;
+    if (engine->ahead) {
+        engine->ahead = false;
+        return DONE;
+    }
+    const struct spot to = target(engine, &copy);
     int rc = kedge_engine_fetch(engine, &copy);
     if (rc == 0)
-        rc = store(engine, &copy);
+        rc = overlaps(engine, pc, &next) ? store_both(engine, &to, &next, &engine->ahead)
+                                         : store(engine, &to);
     return rc == 0 ? DONE : rc;
 }
 
@@ -429,6 +525,7 @@ int kedge_engine_run(struct kedge_engine *engine)
     const uint8_t phase = kedge_engine_phase(engine, KEDGE_PHASE_SWAP);
     int rc = 0;
     engine->checked = false;
+    engine->ahead = false;
     for (unsigned pc = kedge_le16(plan + KEDGE_PLAN_PC); rc >= 0 && pc < end; pc++) {
         kedge_put_le16(plan + KEDGE_PLAN_PC, (uint16_t)pc);
         if (engine->hooks != NULL && engine->hooks->progress != NULL)

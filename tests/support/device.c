@@ -124,7 +124,13 @@ static void on_cut(void *ctx)
 
 static void wrap(struct device *d, uint8_t which)
 {
-    kedge_sim_flash(d->sim, which, &d->raw[which]);
+    if (which == KEDGE_EXTERNAL && d->shape.driver) {
+        kedge_sim_bus(d->sim, &d->bus);
+        d->part = kedge_sim_driver_part(kedge_sim_part(d->sim, which));
+        (void)kedge_spinor_open(&d->nor, &d->bus, &d->part, &d->raw[which]);
+    } else {
+        kedge_sim_flash(d->sim, which, &d->raw[which]);
+    }
     d->times[which] = kedge_sim_times(kedge_sim_part(d->sim, which));
     d->recorded[which] = (struct kedge_recorded){.inner = &d->raw[which],
                                                  .recorder = &d->recorder,

@@ -7,7 +7,7 @@
 #include <setjmp.h>
 
 #include "kedge/swap.h"
-#include "sim.h"
+#include "board.h"
 
 #define DEVICE_UNIT_MAX 4096u
 #define DEVICE_IMAGE_MAX (128u * DEVICE_UNIT_MAX)
@@ -18,6 +18,7 @@ struct device_shape {
     uint32_t sectors;  /* of the primary slot, trailer included [5] */
     uint32_t spares;   /* [2] */
     bool backup;       /* there is a backup region */
+    bool driver;       /* the real SPI-NOR driver on the bus [the chip without it: faster] */
     bool timed;        /* operations take their typical time [no time] */
     const struct kedge_strategy *strategy; /* [kedge_swap] */
     const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
@@ -26,6 +27,9 @@ struct device_shape {
 struct device {
     struct device_shape shape;
     struct kedge_sim *sim;
+    struct kedge_spi_bus bus;
+    struct kedge_spinor_part part;
+    struct kedge_spinor nor;
     struct kedge_flash raw[KEDGE_DEVICES], flash[KEDGE_DEVICES];
     struct kedge_part_times times[KEDGE_DEVICES];
     struct kedge_recorded recorded[KEDGE_DEVICES];
@@ -36,7 +40,6 @@ struct device {
     struct kedge_key key;
     struct kedge_boot_report report;
     jmp_buf power;   /* where a cut goes */
-    uint64_t chip_probes;
     uint8_t unit[DEVICE_UNIT_MAX];
     uint64_t state[2048]; /* loader's memory */
 };
