@@ -4,10 +4,10 @@ other's files. imgtool 2.5.0 runs in this process; kedge is the built binary."""
 import base64
 import itertools
 import json
-import os
 import random
 import stat
 import struct
+import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -340,6 +340,40 @@ def test_verify_refuses_every_altered_or_missing_byte(run_kedge, tmp_path, keys,
         refused(run_kedge("dumpinfo", bad), 1, "bad.bin")
 
 
+# ---- keys in a token ----
+
+
+@pytest.mark.parametrize("kind", ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072"])
+def test_a_key_that_stays_in_its_token(kedge, tmp_path, keys, firmware, kind, monkeypatch):
+    """Release keys live in HSMs: signing must work without the key ever being a file."""
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "conf").write_text(f"directories.tokendir = {tmp_path}/tokens\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "conf"))
+    monkeypatch.setenv("PKCS11_MODULE_PATH", "/usr/lib/softhsm/libsofthsm2.so")
+    for words in (["--init-token", "--free", "--label", "t", "--so-pin", "1234", "--pin", "5678"],
+                  ["--import", keys / f"{kind}.pem", "--token", "t", "--label", "k", "--id", "01",
+                   "--pin", "5678"]):
+        subprocess.run(["softhsm2-util", *words], check=True, capture_output=True)
+
+    def sign(uri, pin=""):
+        return subprocess.run(
+            [kedge, "sign", *PADDED, "-k", uri, firmware / "plain.bin", tmp_path / "out.bin"],
+            input=pin, capture_output=True, text=True, check=False, start_new_session=True)
+
+    refused(sign("pkcs11:token=t;object=k?pin-value=1"), 1, "PIN")
+    refused(sign("pkcs11:token=t;object=other?pin-value=5678"), 1, "not found")
+    assert not (tmp_path / "out.bin").exists()
+    for uri, pin in (("pkcs11:token=t;object=k?pin-value=5678", ""),
+                     ("pkcs11:token=t;object=k;type=private", "5678\n")):
+        good(sign(uri, pin))
+        imgtool("sign", *PADDED, "-k", keys / f"{kind}.pem", firmware / "plain.bin",
+                tmp_path / "theirs.bin")
+        assert without_signature((tmp_path / "out.bin").read_bytes()) == without_signature(
+            (tmp_path / "theirs.bin").read_bytes())
+        assert "correctly" in imgtool("verify", "-k", keys / f"{kind}.pub", tmp_path / "out.bin")
+        (tmp_path / "out.bin").unlink()
+
+
 # ---- encryption ----
 
 
@@ -482,7 +516,7 @@ def test_dumpinfo_is_imgtools(run_kedge, tmp_path, keys, firmware, options):
     (["sign", *PADDED, "--sha", "512", "-k", "KEY:ecdsa-p256.pem", "IN", "OUT"], 2, ["--sha"]),
     (["sign", *PADDED, "--fix-sig", "IN", "IN", "OUT"], 2, ["--fix-sig-pubkey"]),
     (["sign", *PADDED, "--sig-out", "OUT", "IN", "OUT"], 2, ["--key"]),
-    (["sign", *PADDED, "-k", "pkcs11:token=a;object=b", "IN", "OUT"], 2, ["pkcs11:"]),
+    (["sign", *PADDED, "-k", "pkcs11:token=no-such;object=b", "IN", "OUT"], 1, ["token's key"]),
     (["sign", *PADDED, "IN", "OUT.hex"], 2, ["--hex-addr"]),
     (["sign", *PADDED, "-k", "KEY:rsa-2048.pub", "IN", "OUT"], 1, ["private"]),
     (["sign", *PADDED, "-k", "KEY:x25519.pem", "IN", "OUT"], 1, ["cannot sign"]),

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "file.h"
+#include "key_token.h"
 #include "report.h"
 
 static const struct key_kind kinds[] = {
@@ -91,31 +92,9 @@ static EVP_PKEY *decode(struct kedge_bytes pem, struct asking *asking, bool *has
     return pkey;
 }
 
-int key_read(const char *path, struct key *key)
+/* The key's kind, which must be one that images use. */
+static int classify(const char *path, struct key *key)
 {
-    struct file_data file;
-    struct asking asking = {0};
-
-    *key = (struct key){0};
-    if (strncmp(path, "pkcs11:", 7) == 0) {
-        return misuse(NULL,
-                      "keys in a hardware token (pkcs11:) are not in this version: give a PEM "
-                      "file");
-    }
-    const int result = file_read(path, &file);
-
-    if (result != 0) {
-        return result;
-    }
-    key->pkey = decode(kedge_bytes(file.at, file.size), &asking, &key->has_private);
-    OPENSSL_cleanse(file.at, file.size);
-    OPENSSL_cleanse(asking.passphrase, sizeof(asking.passphrase));
-    free(file.at);
-    if (key->pkey == NULL) {
-        return asking.failed  ? EXIT_REFUSED
-               : asking.asked ? fail("%s: the passphrase is wrong", path)
-                              : fail("%s holds no PEM key: make one with kedge keygen", path);
-    }
     key->kind = kind_of(key->pkey);
     if (key->kind == NULL) {
         key_free(key);
@@ -123,6 +102,44 @@ int key_read(const char *path, struct key *key)
                     path);
     }
     return 0;
+}
+
+static int read_pem(const char *path, struct key *key, struct asking *asking)
+{
+    struct file_data file;
+    const int result = file_read(path, &file);
+
+    if (result != 0) {
+        return result;
+    }
+    key->pkey = decode(kedge_bytes(file.at, file.size), asking, &key->has_private);
+    OPENSSL_cleanse(file.at, file.size);
+    free(file.at);
+    if (key->pkey != NULL) {
+        return 0;
+    }
+    return asking->failed  ? EXIT_REFUSED
+           : asking->asked ? fail("%s: the passphrase is wrong", path)
+                           : fail("%s holds no PEM key: make one with kedge keygen", path);
+}
+
+static int read_token(const char *uri, struct key *key, struct asking *asking)
+{
+    key->pkey = key_token_load(uri, answer, asking);
+    key->has_private = true;
+    return key->pkey != NULL ? 0 : EXIT_REFUSED;
+}
+
+int key_read(const char *path, struct key *key)
+{
+    struct asking asking = {0};
+
+    *key = (struct key){0};
+    const int result =
+        key_token_is_uri(path) ? read_token(path, key, &asking) : read_pem(path, key, &asking);
+
+    OPENSSL_cleanse(asking.passphrase, sizeof(asking.passphrase));
+    return result != 0 ? result : classify(path, key);
 }
 
 void key_free(struct key *key)

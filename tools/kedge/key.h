@@ -24,8 +24,8 @@ struct key {
     bool has_private;
 };
 
-/* Reads a PEM file, private or public; asks for the passphrase if it has one. 0, or an exit code
- * after saying why. */
+/* Reads a PEM file, private or public, or a token's key by its pkcs11: URI; asks for the passphrase
+ * if it has one. 0, or an exit code after saying why. */
 int key_read(const char *path, struct key *key);
 void key_free(struct key *key);
 
