@@ -258,7 +258,8 @@ static void start_agent(struct device *device, const struct kedge_system *system
     kedge_recorder_phase(&device->state.recorder, KEDGE_PHASE_IDLE);
     kedge_agent_start(&device->agent, &device->agent_config);
     kedge_service_start(&device->service, &device->agent, system);
-    device->service.reset_peer = before.reset_peer; /* a repeated reset is the same reset */
+    device->service.reset_seen = before.reset_seen; /* a repeated reset is the same reset */
+    device->service.reset_peer = before.reset_peer;
     device->service.reset_ms = before.reset_ms;
     device->service.reset_sequence = before.reset_sequence;
     device->service.reset_mode = before.reset_mode;

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "file.h"
+#include "group.h"
 #include "inspect.h"
 #include "key_file.h"
 #include "options.h"
@@ -365,22 +366,12 @@ static const struct command commands[] = {
     {"erase", "erase a slot or everything", run_erase},
 };
 
+static const struct group group = {"flash", "what lies in a device's flashes", commands,
+                                   sizeof commands / sizeof commands[0], true};
+
 int run_flash(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        puts("Usage: kedge flash COMMAND [its options]\n");
-        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-            printf("  %-12s %s\n", commands[i].name, commands[i].summary);
-        }
-        return EXIT_DONE;
-    }
-    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0) {
-            const int result = commands[i].run(argc - 1, argv + 1);
-            state_close(&device);
-            return result;
-        }
-    }
-    return misuse("flash", argc > 1 ? "there is no command %s" : "it needs a command%s",
-                  argc > 1 ? argv[1] : "");
+    const int result = group_run(&group, argc, argv);
+    state_close(&device);
+    return result;
 }

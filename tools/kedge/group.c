@@ -8,11 +8,10 @@
 
 static int show_help(const struct group *group)
 {
-    printf(
-        "Usage: kedge [--udp HOST[:PORT] | --serial TTY[:BAUD]] [--timeout SECONDS] %s "
-        "COMMAND\n\n%s. Without --udp and --serial: 127.0.0.1:1337.\n\nCommands (kedge %s COMMAND "
-        "--help says more):\n",
-        group->name, group->summary, group->name);
+    printf("Usage: kedge %s%s COMMAND\n\n%s.%s\n\nCommands (kedge %s COMMAND --help says more):\n",
+           group->local ? "" : "[--udp HOST[:PORT] | --serial TTY[:BAUD]] [--timeout SECONDS] ",
+           group->name, group->summary,
+           group->local ? "" : " Without --udp and --serial: 127.0.0.1:1337.", group->name);
     for (size_t i = 0; i < group->count; i++) {
         printf("  %-12s %s\n", group->commands[i].name, group->commands[i].summary);
     }

@@ -2,6 +2,7 @@
 #ifndef KEDGE_TOOL_GROUP_H
 #define KEDGE_TOOL_GROUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "command.h"
@@ -11,6 +12,7 @@ struct group {
     const char *name, *summary;
     const struct command *commands;
     size_t count;
+    bool local; /* works on files: no device is asked */
 };
 
 /* Finds argv[1] in the group and runs it with the arguments behind; an exit code. */
