@@ -93,6 +93,9 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type);
 /* True when the primary's trailer reads the same 8 times; its tail is in engine->unit then. */
 bool kedge_engine_tail(struct kedge_engine *engine);
 
+/* True when the primary's trailer steadily says: an image on trial, not confirmed. */
+bool kedge_engine_on_trial(struct kedge_engine *engine);
+
 /* Run the program from the plan's pc to its end. 0: done, the state is TRIAL or IDLE. Else a step
  * failed after all its retries, pc points at it, and nothing needed was destroyed. */
 int kedge_engine_run(struct kedge_engine *engine);

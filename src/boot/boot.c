@@ -338,16 +338,8 @@ static void act(struct loader *l, enum kedge_action action)
 /* Without a journal a trial cannot be undone: there is no table of the old image. */
 static void open_without_journal(struct loader *l)
 {
-    const struct kedge_slot *slot = &l->engine.pair->primary;
-    const struct kedge_trailer_place place = kedge_trailer_place(slot->max_align);
     kedge_plan_clear(l->plan, l->engine.pair);
-    if (!kedge_engine_tail(&l->engine))
-        return;
-    const struct kedge_trailer t =
-        kedge_trailer_parse(kedge_bytes(l->engine.unit.at, place.size), slot->max_align,
-                            slot->region.flash->geometry.erased);
-    if (t.magic == KEDGE_MAGIC_GOOD && t.copy_done == KEDGE_FLAG_SET &&
-        t.image_ok == KEDGE_FLAG_UNSET)
+    if (kedge_engine_on_trial(&l->engine))
         l->report->reason = KEDGE_REASON_CANNOT_REVERT;
 }
 

@@ -284,25 +284,20 @@ static bool overlaps(const struct kedge_engine *engine, unsigned pc, struct kedg
 
 /* One page from the primary to the erased secondary. */
 static int forward(struct kedge_engine *engine, const struct kedge_copy *save,
-                   const struct spot *to, uint32_t o)
+                   const struct spot *to, uint32_t o, bool *probed)
 {
     const struct kedge_slot *from = &engine->pair->primary;
     const uint8_t erased = to->region->flash->geometry.erased;
-    const struct kedge_bytes page = {engine->page, KEDGE_PAGE};
-    int rc = 0;
-    if (o >= to->size)
-        return 0;
-    const uint32_t left = to->size - o;
-    if (o == 0)
-        rc = probe(engine, to->region, to->at);
-    memset(engine->page, erased, KEDGE_PAGE);
+    const uint32_t left = to->size > o ? to->size - o : 0;
+    const struct kedge_buf page = {engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE};
+    int rc = *probed ? 0 : probe(engine, to->region, to->at + o);
+    memset(page.at, erased, KEDGE_PAGE);
     if (rc == 0)
-        rc = kedge_region_read(
-            &from->region, kedge_slot_unit_at(from, save->from) + o,
-            kedge_buf(engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE));
-    if (rc != 0 || kedge_all(page, erased))
+        rc = kedge_region_read(&from->region, kedge_slot_unit_at(from, save->from) + o, page);
+    if (rc != 0 || kedge_all(kedge_bytes(page.at, KEDGE_PAGE), erased))
         return rc;
-    return kedge_region_program(to->region, to->at + o, page);
+    *probed = true;
+    return kedge_region_program(to->region, to->at + o, kedge_bytes(page.at, KEDGE_PAGE));
 }
 
 /* The unit buffer goes to `load`, and meanwhile a unit of the primary to `save`. Whatever goes wrong
@@ -311,14 +306,14 @@ static int store_both(struct kedge_engine *engine, const struct spot *load,
                       const struct kedge_copy *copy, bool *saved)
 {
     const uint32_t unit = engine->pair->primary.unit;
-    bool probed = false;
+    bool probed = false, forwarded = false;
     const struct spot save = target(engine, copy);
     pad(engine, load);
     int out = kedge_region_erase(save.region, save.at, unit);
     int in = kedge_region_erase(load->region, load->at, unit);
     for (uint32_t o = 0; o < unit; o += KEDGE_PAGE) {
         if (out == 0)
-            out = forward(engine, copy, &save, o);
+            out = forward(engine, copy, &save, o, &forwarded);
         if (in == 0)
             in = program_page(engine, load, o, &probed);
     }
@@ -376,21 +371,18 @@ bool kedge_engine_tail(struct kedge_engine *engine)
     return true;
 }
 
-/* After a revert the trailer of the test is still there, unconfirmed: one word makes it right. Not
- * after a resume: a hidden torn write of that word may be there already, and a third write of it
- * would break the part's limit. */
-static bool may_confirm_only(struct kedge_engine *engine, uint8_t type)
+bool kedge_engine_on_trial(struct kedge_engine *engine)
 {
     const struct kedge_slot *slot = &engine->pair->primary;
     const struct kedge_trailer_place place = kedge_trailer_place(slot->max_align);
+    const uint8_t *end = engine->unit.at + place.size;
     const uint8_t erased = slot->region.flash->geometry.erased;
-    if (type != KEDGE_TYPE_REVERT || engine->resumed || !kedge_engine_tail(engine))
+    if (!kedge_engine_tail(engine))
         return false;
     const struct kedge_trailer t =
         kedge_trailer_parse(kedge_bytes(engine->unit.at, place.size), slot->max_align, erased);
     return t.magic == KEDGE_MAGIC_GOOD && t.copy_done == KEDGE_FLAG_SET &&
-           kedge_all(kedge_bytes(engine->unit.at + place.size - place.image_ok, place.block),
-                     erased);
+           kedge_all(kedge_bytes(end - place.image_ok, place.block), erased);
 }
 
 int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
@@ -402,7 +394,10 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
     const uint8_t erased = region->flash->geometry.erased;
     uint8_t *tail = engine->unit.at;
     int rc = 0;
-    bool whole = !may_confirm_only(engine, type);
+    /* After a revert the trailer of the test is still there, unconfirmed: one word makes it right.
+     * Not after a resume: a hidden torn write of that word may be there already, and a third write
+     * of it would break the part's limit. */
+    bool whole = type != KEDGE_TYPE_REVERT || engine->resumed || !kedge_engine_on_trial(engine);
     for (unsigned i = 0; i < WRITES; i++, whole = true) {
         if (whole) {
             memset(tail, erased, place.size);
