@@ -138,7 +138,7 @@ static int run_show(int argc, char **argv)
 int run_history(int argc, char **argv)
 {
     static const struct command commands[] = {{"show", "the last updates", run_show}};
-    static const struct group group = {"history", "The device's updates", commands, 1};
+    static const struct group group = {"history", "The device's updates", commands, 1, false};
 
     return group_run(&group, argc, argv);
 }

@@ -208,7 +208,7 @@ static const struct command commands[] = {
 int run_image(int argc, char **argv)
 {
     static const struct group group = {"image", "Images on a device", commands,
-                                       sizeof(commands) / sizeof(commands[0])};
+                                       sizeof(commands) / sizeof(commands[0]), false};
 
     return group_run(&group, argc, argv);
 }

@@ -224,7 +224,7 @@ static const struct command commands[] = {
 int run_os(int argc, char **argv)
 {
     static const struct group group = {"os", "The device itself", commands,
-                                       sizeof(commands) / sizeof(commands[0])};
+                                       sizeof(commands) / sizeof(commands[0]), false};
 
     return group_run(&group, argc, argv);
 }

@@ -189,7 +189,7 @@ int run_policy(int argc, char **argv)
         {"get", "show it", run_get},
         {"set", "set one key", run_set},
     };
-    static const struct group group = {"policy", "The device's policy", commands, 2};
+    static const struct group group = {"policy", "The device's policy", commands, 2, false};
 
     return group_run(&group, argc, argv);
 }

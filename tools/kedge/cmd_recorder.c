@@ -213,7 +213,7 @@ int run_recorder(int argc, char **argv)
         {"clear", "set the counters to zero", run_clear},
     };
     static const struct group group = {"recorder", "The device's flight recorder", commands,
-                                       sizeof(commands) / sizeof(commands[0])};
+                                       sizeof(commands) / sizeof(commands[0]), false};
 
     return group_run(&group, argc, argv);
 }
