@@ -116,7 +116,7 @@ static void ask(void)
     memset(tail, 0xFF, sizeof tail);
     tail[0] = KEDGE_SWAP_TEST;
     kedge_trailer_magic(8, tail + 24);
-    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, (slot->gap + 1u) * slot->unit - sizeof tail,
+    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, (slot->gap + 1u) * slot->unit - (uint32_t)sizeof tail,
                    kedge_bytes(tail, sizeof tail));
 }
 

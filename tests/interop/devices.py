@@ -31,6 +31,7 @@ class Device:
     def __init__(self, binary, directory, keys=(KEY,), extra=()):
         self.binary, self.directory = binary, pathlib.Path(directory)
         self.keys, self.extra = keys, tuple(extra)
+        self.directory.mkdir(exist_ok=True)
         self.port = free_port()
         self.lines, self.process = [], None
 

@@ -266,7 +266,7 @@ void device_request(struct device *d, bool permanent)
         tail[16] = 1;
     kedge_trailer_magic(8, tail + 24);
     kedge_sim_poke(d->sim, KEDGE_EXTERNAL,
-                   s->region.start + (s->gap + 1u) * s->unit - sizeof(tail),
+                   s->region.start + (s->gap + 1u) * s->unit - (uint32_t)sizeof(tail),
                    kedge_bytes(tail, sizeof(tail)));
 }
 
