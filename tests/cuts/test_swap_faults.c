@@ -148,6 +148,88 @@ static void test_one_decayed_bit(void **state)
     print_message("%llu runs\n", (unsigned long long)runs);
 }
 
+static const struct scenario *named(const char *name)
+{
+    for (size_t i = 0; i < scenario_count; i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    fail_msg("no scenario %s", name);
+    return NULL;
+}
+
+/* With the chip dead at the very end of an update the application must still be able to confirm. */
+static void test_confirmed_while_degraded(void **state)
+{
+    uint32_t operations, reads, confirmed = 0;
+    (void)state;
+    scenario_prepare(named("in place"));
+    measure(&operations, &reads);
+    for (uint32_t n = 0; n < operations; n++) {
+        snprintf(where, sizeof(where), "dead after %u of %u, confirmed", n, operations);
+        restart(&(struct kedge_sim_faults){
+            .dead_from = n, .external_dead = n == 0, .dead_lives = 1});
+        const enum device_outcome outcome = scenario_boot();
+        if (outcome != DEVICE_BOOTED || device.report.version.major != 2 ||
+            device.report.reason != KEDGE_REASON_DEGRADED)
+            continue;
+        device_confirm(&device);
+        confirmed++;
+        for (unsigned life = 0; life < 3; life++) {
+            require(scenario_boot() == DEVICE_BOOTED);
+            require(device.report.version.major == 2);
+        }
+        require(kedge_sim_violations(device.sim) == 0);
+    }
+    assert_true(confirmed > 0);
+    scenario_finish();
+}
+
+/* The application uploads over the old image during its own trial: the revert is given up, and the
+ * upload is not touched. */
+static void test_old_image_gone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        if (scenarios[i].event != REVERT || scenarios[i].strategy != &kedge_swap)
+            continue;
+        scenario_prepare(&scenarios[i]);
+        strcpy(where, "old image gone");
+        const uint32_t size = device.pair.secondary.region.size;
+        static uint8_t upload[16 * 512];
+        assert_true(size <= sizeof(upload));
+        memset(upload, 0x3C, sizeof(upload));
+        memset(upload + device.pair.secondary.gap * 512u, 0xFF, 512);
+        kedge_sim_poke(device.sim, KEDGE_EXTERNAL, 0, kedge_bytes(upload, size));
+        require(scenario_boot() == DEVICE_BOOTED);
+        require(device.report.version.major == 2);
+        require(device.report.reason == KEDGE_REASON_CANNOT_REVERT);
+        require(memcmp(kedge_sim_contents(device.sim, KEDGE_EXTERNAL), upload, size) == 0);
+        scenario_quiet(2);
+        scenario_finish();
+    }
+}
+
+/* A chip that refuses every erase cannot be cleared of a torn or broken request; a good primary
+ * boots all the same, each time. */
+static void test_a_request_that_cannot_be_cleared(void **state)
+{
+    static const char *const names[] = {"torn request", "broken candidate", "one unit"};
+    (void)state;
+    scenario_driver = true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        scenario_prepare(named(names[i]));
+        strcpy(where, "erases refused");
+        kedge_sim_protect(device.sim, 0x3C);
+        for (unsigned life = 0; life < 3; life++) {
+            require(scenario_boot() == DEVICE_BOOTED);
+            require(device.report.version.major == 1);
+            require(!device_mailbox_blank(&device));
+        }
+        scenario_finish();
+    }
+    scenario_driver = false;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +237,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_dead_for_one_boot),
         cmocka_unit_test(test_dead_for_ever),
         cmocka_unit_test(test_one_decayed_bit),
+        cmocka_unit_test(test_confirmed_while_degraded),
+        cmocka_unit_test(test_old_image_gone),
+        cmocka_unit_test(test_a_request_that_cannot_be_cleared),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

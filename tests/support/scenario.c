@@ -51,6 +51,7 @@ struct device_image old_image, new_image;
 const struct scenario *scenario;
 struct kedge_sim_snapshot *scenario_start;
 uint64_t scenario_boots;
+bool scenario_driver;
 char where[160];
 
 void scenario_fail(const char *what)
@@ -114,7 +115,7 @@ static void damage_primary(void)
 void scenario_prepare(const struct scenario *s)
 {
     const struct device_shape shape = {.unit = 512, .spares = s->spares, .strategy = s->strategy,
-                                       .backup = s->strategy == &kedge_backup};
+                                       .driver = scenario_driver, .backup = s->strategy == &kedge_backup};
     scenario = s;
     device_open(&device, &shape);
     const struct device_image_spec old_spec = {.size = size_of(s->k_old), .fill = 250, .major = 1,
@@ -222,6 +223,7 @@ void scenario_check(bool used_up)
         require(major == 2);
         require(old_is_kept());
         scenario_quiet(2);
+        require(device.report.reason == KEDGE_REASON_NORMAL);
         break;
     case WIPE:
         require(major == 2);
