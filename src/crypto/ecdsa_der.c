@@ -58,8 +58,8 @@ const uint8_t *kedge_ecdsa_unpack(const struct kedge_ecdsa_curve *curve, struct 
     if (key.size != head + 2 * size || memcmp(key.at, curve->prefix, head) != 0) {
         return NULL;
     }
-    /* two integers of at most 49 bytes: the short form of a length is the only one */
-    if (signature.size < 2 || signature.at[0] != TAG_SEQUENCE || signature.at[1] > 0x7f ||
+    /* a length in long form (0x80 and up) is more than two integers can fill */
+    if (signature.size < 2 || signature.at[0] != TAG_SEQUENCE ||
         signature.at[1] > signature.size - 2) {
         return NULL;
     }

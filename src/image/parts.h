@@ -38,8 +38,8 @@ struct kedge_pass {
     /* what the unprotected TLVs said so far */
     const struct kedge_key *key; /* of the next signature; NULL: none, or unknown */
     enum kedge_verdict signature;
-    uint8_t hashes, tries;
-    bool hash_good, pure;
+    uint8_t tries;
+    bool hash_seen, hash_good, pure;
 };
 
 /* Called behind each TLV; data is empty when it is longer than the scratch buffer. */

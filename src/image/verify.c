@@ -95,7 +95,7 @@ static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge
     const struct kedge_key *const key = pass->key;
 
     pass->key = NULL; /* it was named for one signature */
-    if (pass->signature == KEDGE_IMAGE_GOOD || (pass->hashes != 0 && !pass->hash_good)) {
+    if (pass->signature == KEDGE_IMAGE_GOOD || (pass->hash_seen && !pass->hash_good)) {
         return;
     }
     if (key == NULL || key->type->tlv != type) {
@@ -126,9 +126,9 @@ static void judge_tlv(struct kedge_pass *pass, uint16_t type, struct kedge_bytes
     } else if (type == KEDGE_TLV_SIG_PURE) {
         pass->pure = data.size == 1 && data.at[0] == 1;
     } else if (type == pass->hash->tlv) {
-        pass->hash_good = pass->hashes == 0 && data.size == pass->hash->size &&
+        pass->hash_good = !pass->hash_seen && data.size == pass->hash->size &&
                           kedge_equal(data.at, pass->verify->digest, data.size);
-        pass->hashes = 1;
+        pass->hash_seen = true;
     } else if (type >= KEDGE_TLV_RSA2048 && type <= KEDGE_TLV_ED25519) {
         check_signature(pass, type, data);
     }
@@ -139,9 +139,6 @@ static enum kedge_verdict conclude(const struct kedge_pass *pass)
 {
     const uint32_t flags = pass->verify->image.flags;
 
-    if (pass->hashes == 0) {
-        return KEDGE_IMAGE_NO_HASH;
-    }
     if (!pass->hash_good) {
         return (flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0 ? KEDGE_IMAGE_ENCRYPTED
                                                                         : KEDGE_IMAGE_BAD_HASH;

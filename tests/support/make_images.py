@@ -6,11 +6,14 @@
 The images are imgtool's, so the unit tests compare Kedge with what users have, and need no Python.
 Keys that exist are kept (they are test keys, known to everybody); signatures change with each run.
 """
+import hashlib
 import pathlib
 import random
 import struct
 import subprocess
 import sys
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 IMGTOOL = pathlib.Path(sys.executable).with_name("imgtool")
@@ -104,6 +107,38 @@ def make_joined():
     (HERE / "two_signers.img").write_bytes(join(hashed, mine[:1] + theirs[1:] + mine[1:]))
 
 
+def mgf1(seed, size):
+    blocks = (hashlib.sha256(seed + struct.pack(">I", i)).digest() for i in range(size // 32 + 1))
+    return b"".join(blocks)[:size]
+
+
+def make_pss():
+    """RSA-2048 signatures over SHA-256("sample"): a right one, and each part of the padding wrong."""
+    key = load_pem_private_key((HERE / "keys/rsa2048.pem").read_bytes(), None).private_numbers()
+    digest = hashlib.sha256(b"sample").digest()
+
+    def sign(name, separator=1, zero=0, top=0, trailer=0xBC, wrong_salt=0, first=0):
+        salt = bytes(range(first, first + 32))
+        hashed = hashlib.sha256(bytes(8) + digest + salt).digest()
+        used = bytes([salt[0] ^ wrong_salt]) + salt[1:]
+        data = bytes([0, zero]) + bytes(188) + bytes([separator]) + used
+        masked = bytearray(a ^ b for a, b in zip(data, mgf1(hashed, len(data))))
+        masked[0] = masked[0] & 0x7F | top
+        number = int.from_bytes(bytes(masked) + hashed + bytes([trailer]), "big")
+        n = key.public_numbers.n
+        if number >= n:  # the top bit again, with another salt
+            return sign(name, separator, zero, top, trailer, wrong_salt, first + 1)
+        (HERE / f"pss/{name}.sig").write_bytes(pow(number, key.d, n).to_bytes(256, "big"))
+
+    (HERE / "pss").mkdir(exist_ok=True)
+    sign("right")
+    sign("separator", separator=2)
+    sign("zeros", zero=1)
+    sign("trailer", trailer=0xBD)
+    sign("salt", wrong_salt=1)
+    sign("top_bit", top=0x80)
+
+
 def main():
     make_keys()
     payload = HERE / "payload.bin"
@@ -113,6 +148,7 @@ def main():
     for name in IMAGES:
         make_image(name, zeros if "lzma2" in name else payload)
     make_joined()
+    make_pss()
     zeros.unlink()
 
 

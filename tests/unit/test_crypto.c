@@ -230,6 +230,30 @@ static void verifies_rsa(void **state)
     }
 }
 
+/* A forged padding passes: these were made with the private key, each wrong in one place. */
+static void refuses_wrong_pss_padding(void **state)
+{
+    static const char *const wrong[] = {"trailer", "top_bit", "separator", "zeros", "salt"};
+    struct kedge_key keys[FIXTURE_KEYS];
+    static uint8_t signature[FIXTURE_MAX];
+    const struct blob digest = sample(&kedge_sha256);
+
+    (void)state;
+    assert_int_equal(fixture_keys("rsa2048", keys), 1);
+    assert_int_equal(fixture_load("pss/right.sig", signature), 256);
+    assert_int_equal(kedge_rsa2048.verify(keys[0].der, all(&digest), kedge_bytes(signature, 256)),
+                     0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "pss/%s.sig", wrong[i]);
+        assert_int_equal(fixture_load(name, signature), 256);
+        assert_int_equal(
+            kedge_rsa2048.verify(keys[0].der, all(&digest), kedge_bytes(signature, 256)),
+            KEDGE_E_SIGNATURE);
+    }
+}
+
 /* A sloppy parser lets one signature have many forms, or reads past its end. */
 static void refuses_malformed_ecdsa_signatures(void **state)
 {
@@ -259,6 +283,10 @@ static void refuses_malformed_ecdsa_signatures(void **state)
         {"3048"
          "022100" P256_R "022100" P256_S "0200",
          KEDGE_E_FORMAT},
+        {"3027"
+         "02020001"
+         "022100" P256_S,
+         KEDGE_E_FORMAT}, /* not minimal, and short enough */
         {"3023"
          "022100" P256_R,
          KEDGE_E_FORMAT},
@@ -382,10 +410,15 @@ static void verifies_pure_ed25519(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hashes_as_published), cmocka_unit_test(verifies_ecdsa_p256),
-        cmocka_unit_test(verifies_ecdsa_p384), cmocka_unit_test(verifies_ed25519),
-        cmocka_unit_test(verifies_rsa),        cmocka_unit_test(refuses_malformed_ecdsa_signatures),
-        cmocka_unit_test(refuses_other_keys),  cmocka_unit_test(verifies_pure_ed25519),
+        cmocka_unit_test(hashes_as_published),
+        cmocka_unit_test(verifies_ecdsa_p256),
+        cmocka_unit_test(verifies_ecdsa_p384),
+        cmocka_unit_test(verifies_ed25519),
+        cmocka_unit_test(verifies_rsa),
+        cmocka_unit_test(refuses_wrong_pss_padding),
+        cmocka_unit_test(refuses_malformed_ecdsa_signatures),
+        cmocka_unit_test(refuses_other_keys),
+        cmocka_unit_test(verifies_pure_ed25519),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -454,6 +454,24 @@ static void wants_the_hash_exactly_once(void **state)
     assert_int_equal(verify(&memory, &v), KEDGE_IMAGE_NO_HASH);
 }
 
+/* A hash cut short to nothing equals every digest. */
+static void wants_the_whole_hash(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= 32; size++) {
+        struct fixture_source memory = load("p256.img");
+        struct kedge_verify v = with_keys("p256");
+        const uint32_t at = find(&memory, 0x10);
+        uint8_t hash[32];
+
+        memcpy(hash, image_bytes + at, 32);
+        image_bytes[at - 4] = 0x99;
+        memory.size =
+            (uint32_t)fixture_append_tlv(image_bytes, memory.size, 0x10, kedge_bytes(hash, size));
+        assert_int_equal(verify(&memory, &v), size == 32 ? KEDGE_IMAGE_GOOD : KEDGE_IMAGE_BAD_HASH);
+    }
+}
+
 /* Unknown entries, also very long ones, behind the signature make a good image bad. */
 static void ignores_what_it_does_not_know(void **state)
 {
@@ -599,6 +617,7 @@ int main(void)
         cmocka_unit_test(forgets_the_key_after_its_signature),
         cmocka_unit_test(computes_a_bounded_number_of_signatures),
         cmocka_unit_test(wants_the_hash_exactly_once),
+        cmocka_unit_test(wants_the_whole_hash),
         cmocka_unit_test(ignores_what_it_does_not_know),
         cmocka_unit_test(takes_the_counter_from_the_signed_area_only),
         cmocka_unit_test(does_not_read_behind_its_scratch_buffer),
