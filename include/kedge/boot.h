@@ -36,6 +36,8 @@ struct kedge_boot_report {
     uint8_t external_alive;
     uint8_t resumed;  /* this boot went on with an interrupted program */
     uint8_t attempts; /* trials so far of a testing image */
+    uint8_t settled;  /* no update and no trial is under way: what boots stays, even where the torn
+                       * word of a confirmation reads otherwise from now on */
     struct kedge_version version, from_version; /* of what boots; of what was there before */
     uint8_t hash[32];   /* first 32 bytes of the image hash of what boots */
     uint32_t entry;     /* device address of the primary's payload (header_size behind its start) */

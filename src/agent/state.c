@@ -54,8 +54,9 @@ enum kedge_swap_state kedge_agent_state(struct kedge_agent *agent)
     default:
         break;
     }
-    /* a torn image_ok counts as not confirmed, as for the loader */
-    return running.magic == KEDGE_MAGIC_GOOD && running.copy_done == KEDGE_FLAG_SET &&
+    /* a torn image_ok counts as not confirmed, as for the loader; unless the loader latched it when it
+     * read as set, and will never revert, whatever the word reads later */
+    return !agent->config->boot->settled && running.magic == KEDGE_MAGIC_GOOD && running.copy_done == KEDGE_FLAG_SET &&
                    running.image_ok != KEDGE_FLAG_SET
                ? KEDGE_STATE_REVERT
                : KEDGE_STATE_NONE;
@@ -222,24 +223,44 @@ int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static int write_request(struct kedge_agent *agent, bool permanent)
+/* The base at which slot 1 holds the image with this hash; negative: none. */
+static int find_base(struct kedge_agent *agent, struct kedge_bytes hash)
 {
     const struct kedge_slot *const slot = kedge_agent_secondary(agent);
-    const struct kedge_trailer_place place = kedge_trailer_place(slot->max_align);
+
+    for (unsigned i = 0; i < PASSES; i++) {
+        struct kedge_image image;
+        uint8_t stored[KEDGE_DIGEST_MAX];
+        const int base = kedge_slot_find(slot, 0, &image);
+        const struct kedge_slot_view view = {.slot = slot, .base = base < 0 ? 0 : (uint8_t)base};
+        const struct kedge_source source = kedge_slot_source(&view);
+
+        if (base >= 0 && kedge_image_hash(&source, &image, stored) == (int)hash.size &&
+            memcmp(stored, hash.at, hash.size) == 0) {
+            return base;
+        }
+    }
+    return KEDGE_E_NONE;
+}
+
+static int write_request(struct kedge_agent *agent, struct kedge_bytes hash, bool permanent)
+{
+    const struct kedge_trailer_place place =
+        kedge_trailer_place(kedge_agent_secondary(agent)->max_align);
     uint8_t tail[KEDGE_TRAILER_SIZE_MAX];
-    struct kedge_image image;
-    const int base = kedge_slot_find(slot, 0, &image);
+    const int base = find_base(agent, hash);
     int status;
 
     if (base < 0) {
-        return kedge_agent_refuse(agent, KEDGE_AGENT_READ_FAILED, kedge_error_text(base));
+        return kedge_agent_refuse(agent, KEDGE_AGENT_READ_FAILED,
+                                  "slot 1 reads differently each time");
     }
     status = kedge_agent_check_candidate(agent, (uint8_t)base);
     if (status != KEDGE_AGENT_OK) {
         return status;
     }
     memset(tail, kedge_agent_geometry(agent)->erased, sizeof(tail));
-    kedge_trailer_magic(slot->max_align, tail + place.size - place.magic);
+    kedge_trailer_magic(kedge_agent_secondary(agent)->max_align, tail + place.size - place.magic);
     if (permanent) {
         tail[place.size - place.image_ok] = 0x01;
     }
@@ -314,7 +335,7 @@ static int find_slot(struct kedge_agent *agent, struct kedge_bytes hash)
 }
 
 /* Rules 2 to 6 of facts A5, in their order. */
-static int request_slot(struct kedge_agent *agent, int slot, bool confirm)
+static int request_slot(struct kedge_agent *agent, int slot, struct kedge_bytes hash, bool confirm)
 {
     static const char *const pending = "an image is marked for the next boot already: reset first";
     const enum kedge_swap_state state = kedge_agent_state(agent);
@@ -339,7 +360,7 @@ static int request_slot(struct kedge_agent *agent, int slot, bool confirm)
         }
         return slot == 1 ? KEDGE_AGENT_OK : confirm_running(agent);
     default:
-        return slot == 1 ? write_request(agent, confirm) : confirm_running(agent);
+        return slot == 1 ? write_request(agent, hash, confirm) : confirm_running(agent);
     }
 }
 
@@ -354,7 +375,7 @@ static int request(struct kedge_agent *agent, struct kedge_bytes hash, bool conf
         return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_HASH,
                                   "a hash has 32, 48 or 64 bytes (see image list)");
     }
-    if (hash.size != 0) {
+    for (unsigned i = 0; i < PASSES && hash.size != 0 && (i == 0 || slot < 0); i++) {
         slot = find_slot(agent, hash);
     }
     if (slot < 0) {
@@ -363,7 +384,7 @@ static int request(struct kedge_agent *agent, struct kedge_bytes hash, bool conf
                                       ? "no slot holds this hash (image list; not the file's sha256)"
                                       : "no slot holds this hash; the upload is not complete");
     }
-    return request_slot(agent, slot, confirm);
+    return request_slot(agent, slot, hash, confirm);
 }
 
 int kedge_agent_request(struct kedge_agent *agent, struct kedge_bytes hash, bool confirm)

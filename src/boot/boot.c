@@ -430,6 +430,7 @@ int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report 
         report->reason = KEDGE_REASON_NOTHING;
     report->external_alive = l->facts.alive == KEDGE_YES;
     report->attempts = l->plan[KEDGE_PLAN_ATTEMPTS];
+    report->settled = l->plan[KEDGE_PLAN_STATE] == KEDGE_STATE_IDLE;
     report->from_version = kedge_history_version(l->plan + KEDGE_PLAN_VERSION_OLD);
     report->retries = l->engine.retries;
     report->repaired = l->engine.repaired;
