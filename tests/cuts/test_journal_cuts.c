@@ -140,15 +140,16 @@ struct work {
     bool jumps;       /* SEAL at the end */
 };
 
-/* As the loader: open; quiet when sealed and nothing to do; else take over first, then work. */
+/* As the loader: open; a state that is not sealed is taken over first; a sealed one is acted on,
+ * quietly or by a new plan, which is one take-over, or by a record. */
 static void power_on(struct world *w, struct work work)
 {
     open_and_check(w);
-    if (w->journal.sealed && work.steps == 0 && work.replans == 0) {
-        w->low = w->high = w->count; /* acted on: it can never change any more */
+    if (w->journal.sealed)
+        w->low = w->high = w->count; /* acted on: it can never go back, nor on by itself */
+    else if (!take_over(w, w->count))
         return;
-    }
-    if (!take_over(w, w->count))
+    if (w->journal.sealed && work.steps == 0 && work.replans == 0)
         return;
     for (unsigned i = 0; i < work.steps || i < work.replans; i++) {
         if (i < work.replans && !take_over(w, w->count + 1))
@@ -162,11 +163,11 @@ static void power_on(struct world *w, struct work work)
 
 /* ---- worlds ---------------------------------------------------------------------------------- */
 
-/* A bump that was torn twice without a trace is written a third time. The sim counts that as a
- * broken rule; it is the one limit of SWAP.md 14 that stands, so it is counted here. */
+/* A bump that was torn twice without a trace is written a third time: nobody can see it. The
+ * simulator counts that as a broken rule; it is the limit of [J6], so it is counted here. */
 static void hear_violation(void *ctx, const char *message)
 {
-    if (strstr(message, "write number 3") == NULL)
+    if (strstr(message, "write number") == NULL)
         fail_msg("rule broken: %s", message);
     (*(unsigned long *)ctx)++;
 }
@@ -436,8 +437,8 @@ static void random_lives(void **state)
         restore(&w, &factory);
         live(&w, &random, (uint8_t)(i % 2));
     }
-    print_message("%lu words were written a third time\n", third_writes);
-    assert_true(third_writes <= 1 + lives / 50);
+    print_message("%lu times a word was written more than twice\n", third_writes);
+    assert_true(third_writes <= 1 + lives / 500);
     kedge_sim_snapshot_free(factory.snapshot);
     kedge_sim_destroy(w.sim);
 }

@@ -113,6 +113,22 @@ static void state_comes_back(void **state)
     }
 }
 
+/* [J7] Erased cells are no records: a fresh journal would begin with a step that nobody made. */
+static void an_empty_log_is_empty(void **state)
+{
+    static struct heard heard;
+    struct board b;
+
+    (void)state;
+    board_make(&b, 64, 0);
+    heard.count = 0;
+    (void)kedge_journal_open(&b.journal, NULL, NULL);
+    assert_int_equal(kedge_journal_take_over(&b.journal), 0);
+    assert_int_equal(kedge_journal_open(&b.journal, hear, &heard), 0);
+    assert_int_equal(heard.count, 0);
+    board_free(&b);
+}
+
 /* [J2] A power-on that did not erase the sector must not append to it: hidden torn words. */
 static void appends_only_to_its_own_sector(void **state)
 {
@@ -331,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factory_is_no_state),
         cmocka_unit_test(state_comes_back),
+        cmocka_unit_test(an_empty_log_is_empty),
         cmocka_unit_test(appends_only_to_its_own_sector),
         cmocka_unit_test(quiet_boots_write_nothing),
         cmocka_unit_test(log_fills_to_the_last_cell),
