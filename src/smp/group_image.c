@@ -28,7 +28,7 @@ static struct kedge_agent *agent_of(const struct kedge_smp_call *call)
 
 static void put_slot(struct kedge_smp_writer *reply, const struct kedge_slot_state *slot)
 {
-    char version[24];
+    char version[KEDGE_VERSION_TEXT_SIZE];
 
     kedge_smp_open_map(reply, NULL);
     if (slot->image > 0) {

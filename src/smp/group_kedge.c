@@ -21,7 +21,7 @@ static struct kedge_agent *agent_of(const struct kedge_smp_call *call)
 static void put_version(struct kedge_smp_writer *reply, const char *key,
                         const struct kedge_version *version)
 {
-    char text[24];
+    char text[KEDGE_VERSION_TEXT_SIZE];
 
     kedge_smp_put_text(reply, key, kedge_bytes(text, kedge_version_text(version, text)));
 }

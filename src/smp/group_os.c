@@ -112,7 +112,6 @@ static int set_time(struct kedge_smp_call *call)
 static int reset(struct kedge_smp_call *call)
 {
     struct kedge_service *service = call->ctx;
-    const struct kedge_agent_config *config = service->agent->config;
     bool force = false;
     uint32_t mode = 0;
     const struct kedge_smp_field fields[] = {KEDGE_SMP_FIELD("force", KEDGE_SMP_FLAG, &force),
@@ -121,6 +120,10 @@ static int reset(struct kedge_smp_call *call)
     if (kedge_smp_read_fields(call->request, fields, COUNT(fields)) < 0 || mode > UINT8_MAX) {
         return KEDGE_SMP_EINVAL;
     }
+    if (service->agent == NULL) {
+        return KEDGE_SMP_ENOTSUP;
+    }
+    const struct kedge_agent_config *config = service->agent->config;
     const uint32_t now = config->now_ms(config->ctx);
 
     if (service->reset_seen && service->reset_peer == call->peer &&
@@ -175,7 +178,7 @@ static int info(struct kedge_smp_call *call)
     const struct kedge_system *system = service->system;
     struct kedge_bytes format = kedge_bytes(NULL, 0);
     const struct kedge_smp_field fields[] = {KEDGE_SMP_FIELD("format", KEDGE_SMP_TEXT, &format)};
-    char version[24] = "unknown";
+    char version[KEDGE_VERSION_TEXT_SIZE] = "unknown";
     char output[256];
     size_t used = 0;
 
@@ -191,7 +194,7 @@ static int info(struct kedge_smp_call *call)
         return KEDGE_SMP_GROUP_ERROR(INVALID_FORMAT);
     }
     if (service->agent != NULL && service->agent->config->boot->boots != 0) {
-        version[kedge_version_text(&service->agent->config->boot->version, version)] = '\0';
+        (void)kedge_version_text(&service->agent->config->boot->version, version);
     }
     /* release and version are both the running image's; processor is the machine */
     const char *const words[] = {

@@ -244,6 +244,28 @@ static void test_list(void **state)
     equals(&reply, expected, kedge_smp_written(&writer));
 }
 
+/* A version of any length is shown whole, and nothing around it is overwritten (a fuzzer found a
+ * text buffer one byte short). */
+static void test_longest_version(void **state)
+{
+    struct kedge_smp_image_entry entries[4];
+
+    (void)state;
+    test_image_make(&new_image,
+                    &(struct test_image){.size = SECTOR, .version = {255, 255, 65535, UINT32_MAX}});
+    agent_device_put(&device.device, true, 0, &new_image);
+    device.device.boot.version = (struct kedge_version){255, 255, 65535, UINT32_MAX};
+    struct kedge_smp_reply reply = ASK(&device, KEDGE_SMP_READ, 1, 0, "\xA0");
+    assert_int_equal(kedge_smp_read_images(reply.cbor, entries, 4), 2);
+    assert_true(kedge_smp_is(entries[1].version, "255.255.65535.4294967295"));
+    reply = ASK(&device, KEDGE_SMP_READ, 0, 7,
+                "\xA1\x66"
+                "format\x61r");
+    assert_true(contains(&reply, "255.255.65535.4294967295"));
+    reply = ASK(&device, KEDGE_SMP_READ, 64, 2, "\xA0");
+    assert_true(contains(&reply, "255.255.65535.4294967295"));
+}
+
 static struct kedge_smp_reply set_state(const uint8_t *hash, size_t size, bool confirm)
 {
     struct kedge_smp_writer writer;
@@ -567,6 +589,7 @@ int main(void)
         TEST(test_bootloader),
         TEST(test_repeated_reset),
         TEST(test_list),
+        TEST(test_longest_version),
         TEST(test_upload_list_test),
         TEST(test_confirm_of_the_running),
         TEST(test_refusals),
