@@ -12,9 +12,9 @@ build | docs) ;;
 demo) packages+=" demo" ;;
 test) packages+=" demo clang python" python=yes ;;
 fuzz) packages+=" clang" ;;
-size) packages+=" arm" trees+=" microecc" ;;
+size) packages+=" arm qemu" trees+=" microecc" ;;
 bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
-check) packages+=" clang format lint arm" ;;
+check) packages+=" clang format lint arm" trees+=" microecc" ;;
 format) packages=format trees= ;;
 *) echo "setup.sh: no such target: $1" >&2; exit 2 ;;
 esac

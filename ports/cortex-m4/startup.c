@@ -35,12 +35,13 @@ static void on_fault(void)
     kedge_trap();
 }
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &link_stack_top,
-    (const void *)on_reset,
-    (const void *)on_fault, /* NMI */
-    (const void *)on_fault, /* hard fault */
-    (const void *)on_fault, /* memory management */
-    (const void *)on_fault, /* bus fault */
-    (const void *)on_fault, /* usage fault */
+struct vectors {
+    const uint32_t *stack;
+    void (*handlers[6])(void);
+};
+
+__attribute__((section(".vectors"), used)) static const struct vectors vectors = {
+    .stack = &link_stack_top,
+    .handlers = {on_reset, on_fault /* NMI */, on_fault /* hard fault */, on_fault /* memory */,
+                 on_fault /* bus */, on_fault /* usage */},
 };

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# size.sh: text, static RAM, deepest stack and instructions of the loaders on Cortex-M4, beside
+# MCUboot's and the goals; also into build/size.json. Needs tools/build.sh arm. ARM_DIR and HOST_DIR
+# name other build folders.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+arm=${ARM_DIR:-build/arm}
+host=${HOST_DIR:-build}
+[ -e "$host/build.ninja" ] || cmake --preset gcc -B "$host" >/dev/null
+cmake --build "$host" --target kedge-tool >/dev/null
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# An image of 256 KiB in a place of 264 KiB, erased flash behind it; every unit of the two differs.
+for key in p256 ed25519; do
+    for seed in 1 2; do
+        python3 -c "import random, sys; sys.stdout.buffer.write(random.Random($seed).randbytes(261440))" >"$work/payload.bin"
+        "$host/bin/kedge" sign -k "tests/fixtures/keys/$key.pem" -v "$seed.0.0" -H 0x200 --pad-header \
+            "$work/payload.bin" "$work/image" >/dev/null
+        head -c 12288 /dev/zero | tr '\0' '\377' | cat "$work/image" - | head -c 270336 >"$work/$key-$seed.bin"
+    done
+done
+for build in small fast ed25519; do
+    key=p256
+    [ "$build" != ed25519 ] || key=ed25519
+    timeout 120 qemu-system-arm -M mps2-an386 -icount shift=0 -display none -monitor none -serial none \
+        -semihosting-config enable=on,target=native -kernel "$arm/mps2-an386-$build.elf" \
+        -device "loader,file=$work/$key-1.bin,addr=0x21A00000,force-raw=on" \
+        -device "loader,file=$work/$key-2.bin,addr=0x21A80000,force-raw=on" 2>&1 | sed "s/^/$build /" >>"$work/runs.txt" ||
+        { echo "size: QEMU did not come to an end with $arm/mps2-an386-$build.elf" >&2; exit 1; }
+done
+python3 bench/size_table.py "$arm" "$work/runs.txt" build/size.json
