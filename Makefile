@@ -10,11 +10,11 @@ targets = all demo test size bench fuzz check-long check format clean qemu docs
 
 all: ## build build/bin/kedge and build/bin/kedge-device
 	@$(setup) build
-	@tools/build.sh gcc
+	@tools/build.sh gcc programs
 
 demo: ## the main job, told in a dozen lines
 	@$(setup) demo
-	@tools/build.sh gcc
+	@tools/build.sh gcc programs
 	@tools/demo.sh
 
 test: ## everything but the long sweeps
@@ -28,7 +28,7 @@ check-long: ## the exhaustive sweeps
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	@$(setup) fuzz
-	@tools/build.sh fuzz
+	@tools/build.sh fuzz fuzzers
 	@tests/fuzz/run.sh
 
 size: ## ROM, RAM and stack on Cortex-M4

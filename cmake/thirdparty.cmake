@@ -34,6 +34,7 @@ endfunction()
 
 kedge_root(BEARSSL_ROOT inc/bearssl.h)
 file(GLOB_RECURSE bearssl ${BEARSSL_ROOT}/src/*.c)
+list(FILTER bearssl EXCLUDE REGEX "/src/(ssl|x509)/")
 kedge_thirdparty(tp_bearssl ${bearssl})
 target_include_directories(tp_bearssl SYSTEM PUBLIC ${BEARSSL_ROOT}/inc PRIVATE ${BEARSSL_ROOT}/src)
 # No seeding from the operating system: a port hands randomness in.
