@@ -191,12 +191,16 @@ static int show_history(struct kedge_smp_call *call)
     if (error != 0 && error != KEDGE_E_NONE) {
         return KEDGE_SMP_GROUP_ERROR(HISTORY_UNREADABLE);
     }
+    const uint32_t first = index;
+
     kedge_smp_open_list(call->reply, "records");
-    /* no valid sector: the device has never done anything that is worth a record */
-    for (;
-         error == 0 && index < KEDGE_HISTORY_RECORDS && kedge_smp_room(call->reply) > RECORD_ROOM &&
-         kedge_history_read(body, agent->config->layout, index, &record) == 0;
-         index++) {
+    /* no valid sector: the device has never done anything that is worth a record. The first one is
+     * tried in any case: "too large for a message" is an answer, an empty list would be a lie. */
+    for (; error == 0 && index < KEDGE_HISTORY_RECORDS; index++) {
+        if ((index > first && kedge_smp_room(call->reply) <= RECORD_ROOM) ||
+            kedge_history_read(body, agent->config->layout, index, &record) != 0) {
+            break;
+        }
         put_record(call->reply, &record);
     }
     kedge_smp_close(call->reply);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kedge/plan.h"
 #include "smp_device.h"
 
 static struct smp_device device;
@@ -548,6 +549,91 @@ static void test_boot_report_and_history(void **state)
     EQUALS(reply, "\xBF\x67records\x9F\xFF\xFF");
 }
 
+/* Ten updates in the loader's journal, of which it keeps eight. */
+static void write_history(void)
+{
+    static uint8_t body[KEDGE_PLAN_TABLES + 8 * 255];
+    const struct kedge_pair *const pair = &device.device.layout.pairs[0];
+    struct kedge_journal journal = {.region = device.device.layout.journal,
+                                    .body = kedge_buf(body, kedge_plan_size(pair))};
+
+    kedge_plan_clear(body, pair);
+    for (uint8_t i = 1; i <= 10; i++) {
+        body[KEDGE_PLAN_VERSION_OLD] = i;
+        body[KEDGE_PLAN_VERSION_NEW] = (uint8_t)(i + 1);
+        kedge_history_note(body, KEDGE_REASON_REFUSED, KEDGE_IMAGE_BAD_HASH, false);
+    }
+    assert_int_equal(kedge_journal_open(&journal, NULL, NULL), KEDGE_E_NONE);
+    assert_int_equal(kedge_journal_take_over(&journal), 0);
+}
+
+/* Records of the reply; each must follow the one before it. *next: 0 when it does not say. */
+static unsigned count_records(const struct kedge_smp_reply *reply, uint32_t number, uint32_t *next)
+{
+    struct kedge_smp_reader reader;
+    struct kedge_bytes key;
+    unsigned count = 0;
+    const struct kedge_smp_field fields[] = {KEDGE_SMP_FIELD("next", KEDGE_SMP_UINT, next)};
+
+    *next = 0;
+    assert_true(kedge_smp_read_fields(reply->cbor, fields, 1) >= 0);
+    kedge_smp_read_start(&reader, reply->cbor);
+    assert_true(kedge_smp_enter(&reader) && kedge_smp_next(&reader, &key));
+    assert_true(kedge_smp_is(key, "records") && kedge_smp_enter(&reader));
+    for (; kedge_smp_more(&reader); count++) {
+        assert_true(kedge_smp_enter(&reader) && kedge_smp_next(&reader, &key));
+        assert_true(kedge_smp_is(key, "number"));
+        assert_int_equal(kedge_smp_read_uint(&reader), number + count);
+        kedge_smp_leave(&reader);
+    }
+    return count;
+}
+
+/* "Did my update work?": the device must be able to say what it did, also in small messages. */
+static void test_history(void **state)
+{
+    static const uint8_t ask[] = "\x08\0\0\x09\0\x40\x01\x03\xA1\x65index\x18";
+    uint8_t message[sizeof(ask)], small[600];
+    uint32_t next, index = 0;
+    size_t size;
+
+    (void)state;
+    write_history();
+    struct kedge_smp_reply reply = ASK(&device, KEDGE_SMP_READ, 64, 3, "\xA0");
+    assert_int_equal(reply.rc, 0);
+    assert_int_equal(count_records(&reply, 3, &next), 8);
+    assert_int_equal(next, 0);
+    assert_true(contains(&reply, "3.0.0") && contains(&reply, "11.0.0"));
+    assert_true(contains(&reply, kedge_reason_text(KEDGE_REASON_REFUSED)));
+    assert_true(contains(&reply, kedge_verdict_text(KEDGE_IMAGE_BAD_HASH)));
+    /* page by page */
+    memcpy(message, ask, sizeof(ask));
+    do {
+        message[sizeof(ask) - 1] = (uint8_t)index;
+        assert_int_equal(kedge_service_handle(&device.service, 1, kedge_bytes(message, sizeof(ask)),
+                                              kedge_buf(small, sizeof(small)), &size),
+                         0);
+        assert_int_equal(kedge_smp_reply_parse(kedge_bytes(small, size), &reply), 0);
+        const unsigned count = count_records(&reply, 3 + index, &next);
+
+        assert_true(count > 0);
+        index += count;
+        assert_true(next == 0 || next == index);
+    } while (next != 0);
+    assert_int_equal(index, 8);
+    /* a message that cannot hold one record */
+    message[sizeof(ask) - 1] = 0;
+    assert_int_equal(kedge_service_handle(&device.service, 1, kedge_bytes(message, sizeof(ask)),
+                                          kedge_buf(small, 100), &size),
+                     0);
+    assert_int_equal(kedge_smp_reply_parse(kedge_bytes(small, size), &reply), 0);
+    refused(&reply, false, KEDGE_SMP_EMSGSIZE);
+    /* too little scratch for the journal: said, not guessed */
+    device.device.config.scratch.size = 512;
+    reply = ASK(&device, KEDGE_SMP_READ, 64, 3, "\xA0");
+    refused(&reply, false, KEDGE_SMP_ENOTSUP);
+}
+
 /* A policy that the client believes to be set must be set, and the other way round. */
 static void test_policy(void **state)
 {
@@ -600,6 +686,7 @@ int main(void)
         TEST(test_recorder),
         TEST(test_events),
         TEST(test_boot_report_and_history),
+        TEST(test_history),
         TEST(test_policy),
     };
 
