@@ -82,6 +82,7 @@ static void look_at_primary(struct loader *l, bool tables)
         kedge_engine_look(&l->engine, KEDGE_PRIMARY, 0, tables);
     if (verdict != KEDGE_IMAGE_GOOD) {
         l->facts.primary = KEDGE_PRIMARY_BAD;
+        l->report->verdict = (uint8_t)verdict;
         return;
     }
     note_primary(l);
@@ -143,12 +144,12 @@ static void forget(struct loader *l)
     f->any = KEDGE_UNKNOWN;
 }
 
-static void take_over(struct loader *l)
+static int take_over(struct loader *l)
 {
-    (void)kedge_journal_take_over(&l->engine.journal);
-    /* without a journal a good image still boots; a program stops at its first log */
-    l->facts.stable = 1;
+    const int rc = kedge_journal_take_over(&l->engine.journal);
+    l->facts.stable = 1; /* without a journal a good image still boots; no program runs */
     forget(l);
+    return rc;
 }
 
 /* The plan in RAM becomes the truth: point of no return for what asked for it. */
@@ -158,7 +159,7 @@ static void start(struct loader *l, uint8_t type, uint8_t flags, enum kedge_reas
     kedge_history_note(l->plan, (uint8_t)reason, 0, type == KEDGE_TYPE_RESTORE);
     l->facts.failed = 0;
     l->at_start = false;
-    take_over(l);
+    (void)take_over(l);
 }
 
 /* No plan any more. */
@@ -170,7 +171,7 @@ static void settle(struct loader *l, enum kedge_reason reason, uint8_t flags)
     l->plan[KEDGE_PLAN_TYPE] = 0;
     l->plan[KEDGE_PLAN_FLAGS] = flags;
     l->facts.wipe = flags;
-    take_over(l);
+    (void)take_over(l);
 }
 
 static void do_run(struct loader *l)
@@ -183,11 +184,14 @@ static void do_run(struct loader *l)
         [KEDGE_TYPE_INSTALL] = KEDGE_REASON_INSTALLED,
     };
     const uint8_t type = l->plan[KEDGE_PLAN_TYPE];
+    int rc = 0;
     if (!l->engine.journal.own)
-        take_over(l);
+        rc = take_over(l);
     l->engine.resumed = l->at_start;
     l->report->resumed |= l->at_start;
-    const int rc = kedge_engine_run(&l->engine);
+    /* a plan that did not become durable must not consume its request */
+    if (rc == 0)
+        rc = kedge_engine_run(&l->engine);
     forget(l);
     l->facts.request = 0;
     l->facts.primary = KEDGE_PRIMARY_UNKNOWN;
@@ -265,7 +269,7 @@ static void do_degraded(struct loader *l)
         return;
     if (kedge_engine_trailer(&l->engine, KEDGE_TYPE_TEST) == 0) {
         *flags |= KEDGE_PLAN_TRAILER_DONE;
-        take_over(l);
+        (void)take_over(l);
     }
 }
 
@@ -275,7 +279,7 @@ static void do_try(struct loader *l)
         l->report->reason = KEDGE_REASON_TESTING;
     l->trial = (uint8_t)(l->facts.attempts + 1u);
     if (!l->engine.journal.own)
-        take_over(l);
+        (void)take_over(l);
 }
 
 /* The count of the last trial came with its SEAL, which may have been torn and read so or so: in
@@ -286,7 +290,7 @@ static void do_wait(struct loader *l)
     if ((l->plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_COUNTED) == 0)
         return;
     l->plan[KEDGE_PLAN_FLAGS] &= (uint8_t)~KEDGE_PLAN_COUNTED;
-    take_over(l);
+    (void)take_over(l);
 }
 
 static void do_boot(struct loader *l)
@@ -309,7 +313,7 @@ static void act(struct loader *l, enum kedge_action action)
     case KEDGE_ASK_OLD: ask_old(l); break;
     case KEDGE_ASK_CANDIDATE: ask_candidate(l); break;
     case KEDGE_ASK_ANY: l->facts.any = find_candidate(l, true); break;
-    case KEDGE_DO_TAKE_OVER: take_over(l); break;
+    case KEDGE_DO_TAKE_OVER: (void)take_over(l); break;
     case KEDGE_DO_RUN: do_run(l); break;
     case KEDGE_DO_RESTORE: start(l, KEDGE_TYPE_RESTORE, 0, KEDGE_REASON_RESTORED); break;
     case KEDGE_DO_REVERT: do_revert(l); break;

@@ -79,7 +79,8 @@ enum kedge_action kedge_decide(const struct kedge_facts *f)
         return idle(f);
     if (f->primary == KEDGE_PRIMARY_UNKNOWN)
         return KEDGE_ASK_PRIMARY;
-    if (f->primary == KEDGE_PRIMARY_OTHER)
+    if (f->primary == KEDGE_PRIMARY_OTHER ||
+        (f->primary == KEDGE_PRIMARY_OLD && f->state == KEDGE_STATE_TRIAL))
         return KEDGE_DO_REPLACED;
     return f->state == KEDGE_STATE_RUN ? running(f) : trying(f);
 }

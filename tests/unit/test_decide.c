@@ -96,11 +96,12 @@ static const char *broken(const struct kedge_facts *f, enum kedge_action a)
         return "I3: clears a request that is whole";
     if (a == KEDGE_DO_WIPE && !(f->state == KEDGE_STATE_IDLE && f->wipe && f->request == NONE))
         return "I3: wipes a secondary that somebody wants";
-    if (a == KEDGE_DO_REPLACED && !(f->primary == KEDGE_PRIMARY_OTHER &&
-                                    f->state != KEDGE_STATE_IDLE))
+    /* on trial is the new image; whatever else lies there was put there by somebody */
+    const bool foreign = (f->state == KEDGE_STATE_RUN && f->primary == KEDGE_PRIMARY_OTHER) ||
+                         (trial && good && f->primary != KEDGE_PRIMARY_NEW);
+    if (a == KEDGE_DO_REPLACED && !foreign)
         return "replaced by what?";
-    if (f->state != KEDGE_STATE_IDLE && f->primary == KEDGE_PRIMARY_OTHER && !asks(a) &&
-        a != KEDGE_DO_REPLACED)
+    if (foreign && !asks(a) && a != KEDGE_DO_REPLACED)
         return "I1: a primary flashed from outside is swapped over or reverted";
     if (a == KEDGE_DO_RUN && !(f->state == KEDGE_STATE_RUN && !f->failed))
         return "I4: runs a program that has just failed";
