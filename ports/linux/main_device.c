@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "device_options.h"
+#include "flight_log.h"
 #include "kedge/service.h"
 #include "key_file.h"
 #include "state.h"
@@ -29,7 +30,7 @@ struct device {
     size_t key_count;
     struct wire wires[WIRE_MAX];
     size_t wire_count;
-    FILE *trace;
+    struct flight_log log;
     uint64_t real_start_us;
     uint8_t unit[KEDGE_UNIT_MAX];
     uint8_t plan[KEDGE_PLAN_MAX];
@@ -39,7 +40,6 @@ struct device {
     struct kedge_agent agent;
     struct kedge_agent_config agent_config;
     struct kedge_service service;
-    uint32_t boots;
 };
 
 static volatile sig_atomic_t stop;
@@ -80,10 +80,7 @@ static void on_pace(void *ctx, uint64_t now_us)
 static void on_trace(void *ctx, const struct kedge_sim_event *event)
 {
     struct device *device = ctx;
-    fprintf(device->trace, "%llu %u %s %s %s 0x%06X %u\n", (unsigned long long)event->time_us,
-            device->boots, kedge_phase_text(device->state.recorder.phase),
-            event->device == KEDGE_INTERNAL ? "internal" : "external",
-            event->operation == KEDGE_OP_ERASE ? "erase" : "program", event->at, event->size);
+    flight_log_operation(&device->log, event);
 }
 
 static void on_violation(void *ctx, const char *message)
@@ -97,8 +94,9 @@ static void on_violation(void *ctx, const char *message)
 
 static void on_cut(void *ctx)
 {
-    const struct device *device = ctx;
+    struct device *device = ctx;
     fprintf(stderr, "kedge-device: power cut at operation %u of this run\n", device->options.cut);
+    flight_log_say(&device->log, "power cut at operation %u of this run", device->options.cut);
     fflush(NULL);
     _exit(EXIT_CUT);
 }
@@ -112,39 +110,35 @@ static bool is_crash_version(const struct device *device)
            kedge_version_compare(v, &device->options.crash_version) == 0;
 }
 
-static void print_verdict(const struct device *device)
+/* The line of this boot, for stdout and the flight log. */
+static void verdict_text(const struct device *device, char *text, size_t room)
 {
     const struct kedge_boot_report *report = &device->report;
     char version[32];
-    if (report->boots) {
-        kedge_version_text(&report->version, version);
-        printf("booted %s (%s", version, kedge_reason_text(report->reason));
-    } else {
-        printf("nothing bootable: %s", kedge_reason_text(report->reason));
-    }
-    if (report->verdict != KEDGE_IMAGE_GOOD) {
-        printf(": %s", kedge_verdict_text(report->verdict));
-    }
-    if (!report->external_alive) {
-        printf("; the external flash does not answer");
-    }
-    printf(report->boots ? ")\n" : "\n");
-    fflush(stdout);
+    const bool judged = report->verdict != KEDGE_IMAGE_GOOD;
+    kedge_version_text(&report->version, version);
+    snprintf(text, room, "%s%s%s%s%s%s%s%s", report->boots ? "booted " : "nothing bootable: ",
+             report->boots ? version : "", report->boots ? " (" : "",
+             kedge_reason_text(report->reason), judged ? ": " : "",
+             judged ? kedge_verdict_text(report->verdict) : "",
+             report->external_alive ? "" : "; the external flash does not answer",
+             report->boots ? ")" : "");
 }
 
 static int boot(struct device *device)
 {
-    device->boots++;
-    if (device->trace != NULL) {
-        fprintf(device->trace, "# power-on %u\n", device->boots);
-    }
+    char text[256];
+    flight_log_power_on(&device->log);
     const int result = kedge_boot(&device->boot_config, &device->report);
     if (result != 0) {
         fprintf(stderr, "kedge-device: the loader cannot work with this layout: %s\n",
                 kedge_error_text(result));
         return 1;
     }
-    print_verdict(device);
+    verdict_text(device, text, sizeof text);
+    puts(text);
+    fflush(stdout);
+    flight_log_say(&device->log, "%s", text);
     return 0;
 }
 
@@ -213,6 +207,17 @@ static void follow_clock(struct device *device)
     }
 }
 
+static void log_message(struct device *device, const struct wire *wire, bool to_client,
+                        struct kedge_bytes bytes)
+{
+    const struct flight_log_message message = {.client =
+                                                   wire->kind == WIRE_UDP ? &wire->from : NULL,
+                                               .pty = wire->kind,
+                                               .to_client = to_client,
+                                               .bytes = bytes};
+    flight_log_message(&device->log, &message);
+}
+
 static void serve_wire(struct device *device, struct wire *wire)
 {
     static uint8_t reply[KEDGE_SMP_MESSAGE_MAX];
@@ -222,10 +227,12 @@ static void serve_wire(struct device *device, struct wire *wire)
         if (wire_receive(wire, &message) != 1) {
             return;
         }
+        log_message(device, wire, false, message);
         follow_clock(device);
         if (kedge_service_handle(&device->service, wire->peer, message,
                                  kedge_buf(reply, sizeof reply), &size) == 0) {
             wire_send(wire, kedge_bytes(reply, size));
+            log_message(device, wire, true, kedge_bytes(reply, size));
         }
     }
 }
@@ -295,7 +302,6 @@ static int open_wires(struct device *device)
 static int open_state(struct device *device)
 {
     char why[LAYOUT_WHY];
-    char path[4096];
     const struct device_options *o = &device->options;
     const struct state_options options = {.directory = o->state,
                                           .layout = o->layout,
@@ -306,10 +312,9 @@ static int open_state(struct device *device)
         fprintf(stderr, "kedge-device: %s\n", why);
         return -1;
     }
-    snprintf(path, sizeof path, "%s/trace", o->state);
-    device->trace = fopen(path, "a");
-    if (device->trace == NULL) {
-        fprintf(stderr, "kedge-device: cannot write %s: %s\n", path, strerror(errno));
+    if (flight_log_open(&device->log, &device->state, o->state, o->time == KEDGE_SIM_TIME_NONE,
+                        why) != 0) {
+        fprintf(stderr, "kedge-device: %s\n", why);
         return -1;
     }
     const struct kedge_sim_hooks hooks = {.ctx = device,
@@ -421,7 +426,6 @@ static int run(struct device *device)
             start_agent(device, &system);
             serve(device);
         }
-        fflush(device->trace);
         kedge_sim_warm_reset(device->state.board.sim);
         device->state.flash[KEDGE_EXTERNAL].ops->probe(device->state.flash[KEDGE_EXTERNAL].ctx);
     }
@@ -450,9 +454,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < device->wire_count; i++) {
         wire_close(&device->wires[i]);
     }
-    if (device->trace != NULL) {
-        fclose(device->trace);
-    }
+    flight_log_close(&device->log);
     state_close(&device->state);
     return result;
 }
