@@ -281,7 +281,7 @@ static void settle(struct world *w, uint8_t weak, uint64_t seed)
     kedge_sim_power_on(w->sim);
     power_on(w, jump);
     count = w->count;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         kedge_sim_power_on(w->sim);
         power_on(w, jump);
         assert_int_equal(w->count, count);
@@ -296,10 +296,10 @@ static const struct work second = {.steps = 1, .replans = 0, .jumps = true};
 
 /* Power-on `work` from `from`, cut at operation `at`; false when the operation is past its end. */
 static bool strike(struct world *w, const struct saved *from, struct work work, uint32_t at,
-                   const struct cut *cut, uint8_t weak)
+                   const struct cut *cut, uint8_t weak, uint64_t seed)
 {
     restore(w, from);
-    plan_cut(w, at, cut, weak, at * 64u + (uint32_t)(cut - cuts));
+    plan_cut(w, at, cut, weak, seed * 4096 + at * 8u + (uint32_t)(cut - cuts));
     kedge_sim_power_on(w->sim);
     power_on(w, work);
     return kedge_sim_is_off(w->sim);
@@ -312,10 +312,10 @@ static unsigned long sweep_pairs(struct world *w, uint8_t weak)
 
     save(w, &start);
     for (size_t a = 0; a < CUTS; a++) {
-        for (uint32_t n = 1; strike(w, &start, first, n, &cuts[a], weak); n++) {
+        for (uint32_t n = 1; strike(w, &start, first, n, &cuts[a], weak, 1); n++) {
             save(w, &between);
             for (size_t b = 0; b < CUTS; b++) {
-                for (uint32_t m = 1; strike(w, &between, second, m, &cuts[b], weak); m++) {
+                for (uint32_t m = 1; strike(w, &between, second, m, &cuts[b], weak, n); m++) {
                     settle(w, weak, n * 7919u + m);
                     runs++;
                 }
@@ -354,34 +354,50 @@ static void every_pair_of_cuts(void **state)
     assert_int_equal(third_writes, 0);
 }
 
-/* [J7] The same rules on parts with other words, and on one whose erased bytes read 0x00. */
-static void every_cut_on_other_parts(void **state)
+/* From a sealed state, by every cut into boots that find nothing to do: what the first one acts on
+ * must be what the others read. Many seeds, since the one weak bit that makes a mark come and go is
+ * rare. */
+static unsigned long sweep_quiet(struct world *w, uint8_t weak)
+{
+    static struct saved start;
+    unsigned long runs = 0;
+
+    kedge_sim_power_on(w->sim);
+    power_on(w, second);
+    save(w, &start);
+    for (size_t a = 0; a < CUTS; a++) {
+        for (uint64_t seed = 0; seed < 16; seed++) {
+            for (uint32_t n = 1; strike(w, &start, first, n, &cuts[a], weak, seed); n++) {
+                settle(w, weak, seed * 31 + n);
+                runs++;
+            }
+        }
+    }
+    kedge_sim_snapshot_free(start.snapshot);
+    start.snapshot = NULL;
+    return runs;
+}
+
+/* [J4], [J7] On parts with words of 1 to 16 bytes, and on one whose erased bytes read 0x00. */
+static void every_cut_then_quiet_boots(void **state)
 {
     static const struct {
         uint8_t block, erased;
-    } parts[] = {{1, 0xFF}, {2, 0xFF}, {8, 0xFF}, {16, 0xFF}, {4, 0x00}, {8, 0x00}};
+    } parts[] = {{1, 0xFF}, {2, 0xFF}, {4, 0xFF}, {8, 0xFF}, {16, 0xFF}, {4, 0x00}, {8, 0x00}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; i < 2 * sizeof parts / sizeof parts[0]; i++) {
         struct world w;
-        struct saved start = {0};
+        unsigned long runs;
 
-        world_make(&w, parts[i].block, parts[i].erased);
-        kedge_sim_power_on(w.sim);
-        power_on(&w, first);
-        save(&w, &start);
-        for (size_t a = 0; a < CUTS; a++) {
-            uint32_t n = 1;
-
-            while (strike(&w, &start, first, n, &cuts[a], KEDGE_SIM_WEAK_CONSTANT)) {
-                settle(&w, KEDGE_SIM_WEAK_CONSTANT, n);
-                n++;
-            }
-            assert_true(n > 8);
-        }
-        kedge_sim_snapshot_free(start.snapshot);
+        world_make(&w, parts[i / 2].block, parts[i / 2].erased);
+        runs = sweep_quiet(&w, (uint8_t)(i % 2));
         kedge_sim_destroy(w.sim);
+        print_message("write block %u, erased 0x%02X: %lu cuts\n", parts[i / 2].block,
+                      parts[i / 2].erased, runs);
+        assert_true(runs > 1000);
     }
+    assert_int_equal(third_writes, 0);
 }
 
 /* ---- random lives ----------------------------------------------------------------------------- */
@@ -446,7 +462,7 @@ static void random_lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_cut_on_other_parts),
+        cmocka_unit_test(every_cut_then_quiet_boots),
         cmocka_unit_test(every_pair_of_cuts),
         cmocka_unit_test(random_lives),
     };
