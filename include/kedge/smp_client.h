@@ -20,7 +20,6 @@
 #ifndef KEDGE_SMP_CLIENT_H
 #define KEDGE_SMP_CLIENT_H
 
-#include "kedge/image.h"
 #include "kedge/smp.h"
 #include "kedge/smp_cbor.h"
 

@@ -469,7 +469,7 @@ static void test_enumeration(void **state)
 static void test_recorder(void **state)
 {
     struct kedge_smp_reader reader;
-    struct kedge_bytes key;
+    struct kedge_bytes key = {0};
     struct kedge_smp_upload upload;
     uint32_t counts[KEDGE_DEVICES][KEDGE_PHASES][8];
 
@@ -571,7 +571,7 @@ static void write_history(void)
 static unsigned count_records(const struct kedge_smp_reply *reply, uint32_t number, uint32_t *next)
 {
     struct kedge_smp_reader reader;
-    struct kedge_bytes key;
+    struct kedge_bytes key = {0};
     unsigned count = 0;
     const struct kedge_smp_field fields[] = {KEDGE_SMP_FIELD("next", KEDGE_SMP_UINT, next)};
 

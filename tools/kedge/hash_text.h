@@ -3,6 +3,7 @@
 #define KEDGE_TOOL_HASH_TEXT_H
 
 #include "exchange.h"
+#include "kedge/crypto.h"
 
 /* HASH of the command line to the bytes of an image on the device: whole (64, 96 or 128 hex
  * digits), or its first 8 or more when only one image begins so. 0, or an exit code, said. */
