@@ -1,12 +1,15 @@
 /* Requests and replies as a client sees them, and what the codes mean. */
 #include "kedge/smp_client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* Header and an empty map, with room to spare. */
+#define REQUEST_LEAST 16u
+
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 
 void kedge_smp_request_start(struct kedge_smp_request *request, struct kedge_buf buffer, uint8_t op,
                              uint16_t group, uint8_t command, uint8_t sequence)
 {
-    KEDGE_ASSERT(buffer.size >= 2 * KEDGE_SMP_HEADER_SIZE);
+    KEDGE_ASSERT(buffer.size >= REQUEST_LEAST);
     request->header = (struct kedge_smp_header){
         .op = op, .version = 1, .group = group, .sequence = sequence, .command = command};
     request->buffer = buffer;
@@ -166,9 +169,11 @@ static const char *const kedge_words[] = {
     [5] = "the device's history cannot be read",
 };
 
+static const char unknown_error[] = "the device reports an error";
+
 static const char *word(const char *const *words, size_t count, uint32_t rc)
 {
-    return rc < count && words[rc] != NULL ? words[rc] : "the device reports an error";
+    return rc < count && words[rc] != NULL ? words[rc] : unknown_error;
 }
 
 const char *kedge_smp_code_text(bool of_group, uint16_t group, uint32_t rc)
@@ -184,7 +189,7 @@ const char *kedge_smp_code_text(bool of_group, uint16_t group, uint32_t rc)
     case 64:
         return word(kedge_words, COUNT(kedge_words), rc);
     default:
-        return word(NULL, 0, rc);
+        return unknown_error;
     }
 }
 

@@ -99,7 +99,8 @@ static int show_events(struct kedge_smp_call *call)
     for (; next != recorder->sequence && kedge_smp_room(call->reply) > EVENT_ROOM; next++) {
         kedge_smp_put_bytes(
             call->reply, NULL,
-            kedge_bytes(recorder->ring.at + next % slots * KEDGE_EVENT_SIZE, KEDGE_EVENT_SIZE));
+            kedge_bytes(recorder->ring.at + (size_t)KEDGE_EVENT_SIZE * (next % slots),
+                        KEDGE_EVENT_SIZE));
     }
     kedge_smp_close(call->reply);
     kedge_smp_put_uint(call->reply, "next", next);

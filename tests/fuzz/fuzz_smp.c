@@ -4,7 +4,8 @@
  * Input: records of {control byte, le16 length, message}. Control: bits 0-2 peer, bit 3 the reply
  * has only 40..103 bytes of room, bit 4 the clock runs 600 ms, bit 5 the agent is idle once, bit 6
  * reset first, bit 7 put the right length into the header (else the fuzzer must find it).
- * The corpus was recorded between kedge-device and smpclient 7.3.0, mcumgr-toolkit 0.20.0, kedge. */
+ * The corpus was recorded between kedge-device and smpclient 7.3.0, mcumgr-toolkit 0.20.0, kedge.
+ */
 #include <stdlib.h>
 #include <string.h>
 
