@@ -4,7 +4,7 @@
 #ifndef KEDGE_HISTORY_H
 #define KEDGE_HISTORY_H
 
-#include "kedge/boot.h"
+#include "kedge/layout.h"
 
 #define KEDGE_HISTORY_RECORDS 8
 #define KEDGE_HISTORY_RECORD_SIZE 48

@@ -38,7 +38,7 @@ CLIENT_ALLOWED = "base image"
 HEADERS = {
     "error": "base", "region": "flash", "recorder": "flash", "spinor": "flash",
     "journal": "log", "settings": "log", "trailer": "image", "slot": "image",
-    "layout": "swap", "plan": "swap", "policy": "boot", "history": "boot",
+    "layout": "swap", "plan": "swap", "policy": "boot", "history": "swap",
     "service": "smp",
 }
 # The C library of a freestanding core.
