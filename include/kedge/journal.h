@@ -5,36 +5,41 @@
  *   sector   | BODY, erased filling, CRC | MARKS: 16 x {bump, mark} | LOG: one cell a record ... |
  *            0                    marks_at                     + 32 cells
  *
- * Sequence of a power-on: open; fold what replay said into body; if not sealed, or if anything is to
- * be written, take_over; append as often as there is room; append SEAL last of all. */
+ * Sequence of a power-on: open; fold what replay said into body; if not sealed, or if anything is
+ * to be written, take_over; append as often as there is room; append SEAL last of all. */
 #ifndef KEDGE_JOURNAL_H
 #define KEDGE_JOURNAL_H
 
 #include "kedge/flash.h"
 
 #define KEDGE_JOURNAL_SECTOR_MIN 4096 /* bytes */
-#define KEDGE_JOURNAL_NOBODY 0xFF
+#define KEDGE_JOURNAL_NOBODY     0xFF
 
 struct kedge_journal {
     /* set by the caller before open */
     struct kedge_region region; /* two sectors of equal size, each >= 4096 B; write block <= 32 B */
     struct kedge_buf body;      /* RAM copy of BODY without the CRC; multiple of 4 bytes */
-    uint16_t reserve;           /* bytes on flash for BODY and CRC, a multiple of 256, so that a body
-                                 * may grow; 0: what body needs */
+    uint16_t reserve; /* bytes on flash for BODY and CRC, a multiple of 256, so that a body
+                       * may grow; 0: what body needs */
     /* owned by the journal */
-    uint8_t authority;  /* 0, 1, or KEDGE_JOURNAL_NOBODY */
-    bool own;           /* the authority was erased in this power-on: appending is allowed */
-    bool sealed;        /* last record is SEAL and no later take-over was begun: the state is stable */
-    uint8_t rival;      /* not 0: the other sector shows a rank: reaffirm before it is erased [J3] */
-    uint8_t cell;       /* bytes of one record: 8, or the write block if larger */
-    uint16_t next;      /* next free LOG index in the authority */
-    uint16_t capacity;  /* records that fit in LOG */
-    uint32_t sector;    /* bytes of one sector: half the region */
-    uint32_t marks_at;  /* offset of MARKS in a sector = bytes that BODY and its CRC take */
-    uint32_t highest;   /* highest rank in any exact bump or mark of either sector */
+    uint8_t authority; /* 0, 1, or KEDGE_JOURNAL_NOBODY */
+    bool own;          /* the authority was erased in this power-on: appending is allowed */
+    bool sealed;   /* last record is SEAL and no later take-over was begun: the state is stable */
+    uint8_t rival; /* not 0: the other sector shows a rank: reaffirm before it is erased [J3] */
+    uint8_t cell;  /* bytes of one record: 8, or the write block if larger */
+    uint16_t next; /* next free LOG index in the authority */
+    uint16_t capacity; /* records that fit in LOG */
+    uint32_t sector;   /* bytes of one sector: half the region */
+    uint32_t marks_at; /* offset of MARKS in a sector = bytes that BODY and its CRC take */
+    uint32_t highest;  /* highest rank in any exact bump or mark of either sector */
 };
 
-enum kedge_record { KEDGE_RECORD_PC = 1, KEDGE_RECORD_PHASE, KEDGE_RECORD_ATTEMPT, KEDGE_RECORD_SEAL };
+enum kedge_record {
+    KEDGE_RECORD_PC = 1,
+    KEDGE_RECORD_PHASE,
+    KEDGE_RECORD_ATTEMPT,
+    KEDGE_RECORD_SEAL
+};
 
 /* Called for each exact LOG record (SEAL too), in order, during open. */
 typedef void (*kedge_journal_replay)(void *ctx, uint16_t kind, uint16_t value);
@@ -49,9 +54,9 @@ int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay repla
 
 /* Make journal->body the state, in a sector erased now (J3).
  * Requires: open in this power-on; the caller folded everything that counts into body.
- * Ensures: own, not sealed, log empty. After a cut: the state is the old one or the new one, never a
- * mix; it may read as either until the next take-over, which is why an unsealed one comes first (J4).
- * Errors: KEDGE_E_READBACK or the flash's own after three tries: the old state stands. */
+ * Ensures: own, not sealed, log empty. After a cut: the state is the old one or the new one, never
+ * a mix; it may read as either until the next take-over, which is why an unsealed one comes first
+ * (J4). Errors: KEDGE_E_READBACK or the flash's own after three tries: the old state stands. */
 int kedge_journal_take_over(struct kedge_journal *journal);
 
 /* Append one record and read it back.

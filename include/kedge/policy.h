@@ -20,20 +20,21 @@ struct kedge_policy {
     uint8_t locked; /* bit k: key k cannot be set (build-time) */
 };
 
-extern const struct kedge_policy kedge_policy_default; /* keep, off, 1, allow, allow, off; no locks */
+extern const struct kedge_policy
+    kedge_policy_default; /* keep, off, 1, allow, allow, off; no locks */
 
 /* Settings BODY (FORMAT.md "Settings"): u32 magic "KSET", one byte a key (0xFF: default), reserved.
  * A journal of its own with room on flash for a longer body: what the agent adds later (BLE bonds)
  * lies behind these 32 bytes, and a loader that knows only them reads them all the same. */
-#define KEDGE_SETTINGS_MAGIC 0x5445534Bu /* "KSET" */
-#define KEDGE_SETTINGS_BODY 32
+#define KEDGE_SETTINGS_MAGIC   0x5445534Bu /* "KSET" */
+#define KEDGE_SETTINGS_BODY    32
 #define KEDGE_SETTINGS_RESERVE 1024 /* bytes on flash for body and CRC */
 
 /* True when `value` is one that `key` may have. */
 bool kedge_policy_allows(unsigned key, uint8_t value);
 
-/* Read the settings over the defaults; anything unreadable or implausible leaves the default, and so
- * does a locked key. Read only. */
+/* Read the settings over the defaults; anything unreadable or implausible leaves the default, and
+ * so does a locked key. Read only. */
 void kedge_policy_load(const struct kedge_region *settings, const struct kedge_policy *defaults,
                        struct kedge_policy *policy);
 
@@ -44,9 +45,9 @@ void kedge_policy_load(const struct kedge_region *settings, const struct kedge_p
 int kedge_policy_store(const struct kedge_region *settings, struct kedge_policy *policy,
                        enum kedge_policy_key key, uint8_t value);
 
-/* For the agent's start, before kedge_policy_load(): a store that a cut interrupted may read as done
- * at one boot and as not done at the next; this writes what it reads now, for good. Writes nothing
- * otherwise. 0 or the journal's error (the settings then stay as they are). */
+/* For the agent's start, before kedge_policy_load(): a store that a cut interrupted may read as
+ * done at one boot and as not done at the next; this writes what it reads now, for good. Writes
+ * nothing otherwise. 0 or the journal's error (the settings then stay as they are). */
 int kedge_policy_settle(const struct kedge_region *settings);
 
 /* Words: "after_confirm", "keep" ... ; NULL when there is no such key or value. */
@@ -54,7 +55,7 @@ const char *kedge_policy_key_text(enum kedge_policy_key key);
 /* Text of a value into `to` (8 bytes); -> chars. */
 size_t kedge_policy_value_text(enum kedge_policy_key key, uint8_t value, char *to);
 /* Parse key and value words. KEDGE_E_NONE: no such key; KEDGE_E_FORMAT: no such value. */
-int kedge_policy_parse(struct kedge_bytes key, struct kedge_bytes value,
-                       enum kedge_policy_key *k, uint8_t *v);
+int kedge_policy_parse(struct kedge_bytes key, struct kedge_bytes value, enum kedge_policy_key *k,
+                       uint8_t *v);
 
 #endif

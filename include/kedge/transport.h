@@ -20,24 +20,25 @@
 struct kedge_console {
     struct kedge_buf packet; /* of the caller: longest message + KEDGE_CONSOLE_OVERHEAD */
     /* owned by the decoder */
-    uint32_t have;    /* bytes of the packet so far */
-    uint8_t state;    /* where in a line we are */
-    uint8_t quad;     /* base64 characters of the current group, 0..3 */
-    uint8_t padding;  /* '=' seen in this line, 0..2 */
-    bool open;        /* a packet was started and not dropped since */
-    uint32_t bits;    /* of the current group */
+    uint32_t have;   /* bytes of the packet so far */
+    uint8_t state;   /* where in a line we are */
+    uint8_t quad;    /* base64 characters of the current group, 0..3 */
+    uint8_t padding; /* '=' seen in this line, 0..2 */
+    bool open;       /* a packet was started and not dropped since */
+    uint32_t bits;   /* of the current group */
 };
 
 void kedge_console_start(struct kedge_console *console, struct kedge_buf packet);
 
 /* Take one byte from the line. 1: *message is a whole message with the right CRC, valid until the
- * next push; 0: not yet. Lines of any length, CR anywhere, other text between; a start restarts, anything
- * malformed, too long or with a wrong CRC drops its packet silently (the sender asks again). */
+ * next push; 0: not yet. Lines of any length, CR anywhere, other text between; a start restarts,
+ * anything malformed, too long or with a wrong CRC drops its packet silently (the sender asks
+ * again). */
 int kedge_console_push(struct kedge_console *console, uint8_t byte, struct kedge_bytes *message);
 
 /* ---- console, sending ---------------------------------------------------------------------- */
 
-#define KEDGE_CONSOLE_LINE 127         /* longest line, start and LF included (ZDOC) */
+#define KEDGE_CONSOLE_LINE        127   /* longest line, start and LF included (ZDOC) */
 #define KEDGE_CONSOLE_MESSAGE_MAX 65533 /* the length field has 16 bits and counts the CRC */
 
 struct kedge_console_lines {
@@ -63,9 +64,9 @@ struct kedge_raw {
 
 void kedge_raw_start(struct kedge_raw *raw, struct kedge_buf buffer);
 
-/* Take one byte. 1: *message is a whole message, valid until the next push; 0: not yet. A message longer than
- * the buffer is passed over as a whole, so the next one is found; a byte that cannot start a message
- * is ignored. */
+/* Take one byte. 1: *message is a whole message, valid until the next push; 0: not yet. A message
+ * longer than the buffer is passed over as a whole, so the next one is found; a byte that cannot
+ * start a message is ignored. */
 int kedge_raw_push(struct kedge_raw *raw, uint8_t byte, struct kedge_bytes *message);
 
 /* Nothing came for KEDGE_RAW_IDLE_MS: what is there of a message is dropped. */

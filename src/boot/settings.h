@@ -5,7 +5,7 @@
 #include "kedge/policy.h"
 
 #define KEDGE_SETTINGS_VALUES_AT 4 /* one byte a key, in the order of enum kedge_policy_key */
-#define KEDGE_SETTINGS_DEFAULT 0xFF
+#define KEDGE_SETTINGS_DEFAULT   0xFF
 
 /* kedge_journal_open() on the settings region; `body` is KEDGE_SETTINGS_BODY bytes. KEDGE_E_NONE
  * when there are none, or none of ours. */

@@ -3,8 +3,8 @@
  * Everything rests on two words, a bump and a mark of the same rank. A mark makes a sector count; a
  * bump of that rank was finished before the mark was begun. So whoever comes after a cut may read a
  * torn mark as there or as not there, once so and once so, but always sees that its rank is taken.
- * What it then does is: give the sector it believes in a mark of a still higher rank, finish it, and
- * only then erase the other one. From there on both readings of the torn mark agree.
+ * What it then does is: give the sector it believes in a mark of a still higher rank, finish it,
+ * and only then erase the other one. From there on both readings of the torn mark agree.
  *
  * No word is acted on unless it is exact: value and CRC as they were written. Rules: FORMAT.md [J1]
  * to [J9]. */
@@ -12,18 +12,18 @@
 
 #include <string.h>
 
-#define CHUNK 32 /* bytes streamed at a time; the largest write block */
-#define SLOTS 16
-#define RECORDS (2u * SLOTS) /* cells of MARKS: the LOG begins behind them */
-#define TRIES 3
+#define CHUNK       32 /* bytes streamed at a time; the largest write block */
+#define SLOTS       16
+#define RECORDS     (2u * SLOTS) /* cells of MARKS: the LOG begins behind them */
+#define TRIES       3
 #define MIN_RECORDS 8
-#define RANK_LIMIT 0x80000000u /* more take-overs than any flash survives; keeps rank + 1 exact */
+#define RANK_LIMIT  0x80000000u /* more take-overs than any flash survives; keeps rank + 1 exact */
 
 /* What the CRC of a cell covers besides its value, so that no cell is taken for another kind. None
  * of them makes an erased cell exact, be it 0xFF or 0x00 (a salt of 0 would: [J7]). */
 #define SALT_BUMP 0x504D5542u /* "BUMP" */
 #define SALT_MARK 0x4B52414Du /* "MARK" */
-#define SALT_LOG 0x4C000000u  /* + index of the record */
+#define SALT_LOG  0x4C000000u /* + index of the record */
 
 static void encode(uint8_t *cell, uint32_t value, uint32_t salt)
 {
@@ -266,7 +266,8 @@ static bool is_blank(const struct kedge_journal *j, uint32_t at, uint32_t size)
     uint8_t scratch[CHUNK];
     bool blank;
 
-    return kedge_region_blank(&j->region, at, size, kedge_buf(scratch, CHUNK), &blank) == 0 && blank;
+    return kedge_region_blank(&j->region, at, size, kedge_buf(scratch, CHUNK), &blank) == 0 &&
+           blank;
 }
 
 /* Give the authority a finished mark above every rank that may be half written, before the other

@@ -1,4 +1,5 @@
-/* Base64 (RFC 4648, section 4), without tables of values: comparisons are smaller than 256 bytes. */
+/* Base64 (RFC 4648, section 4), without tables of values: comparisons are smaller than 256 bytes.
+ */
 #include "transport/base64.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -5,8 +5,8 @@
 
 #define FIRST_A 0x06
 #define FIRST_B 0x09
-#define NEXT_A 0x04
-#define NEXT_B 0x14
+#define NEXT_A  0x04
+#define NEXT_B  0x14
 
 enum { TEXT, AFTER_FIRST_A, AFTER_NEXT_A, DIGITS };
 
@@ -116,8 +116,8 @@ int kedge_console_push(struct kedge_console *console, uint8_t byte, struct kedge
     if (byte == '\n') {
         return end_line(console, message);
     }
-    /* Start bytes are found anywhere: no text and no base64 has them, and a lost LF costs one packet
-     * instead of two. */
+    /* Start bytes are found anywhere: no text and no base64 has them, and a lost LF costs one
+     * packet instead of two. */
     if (byte == FIRST_A || byte == NEXT_A) {
         console->state = byte == FIRST_A ? AFTER_FIRST_A : AFTER_NEXT_A;
     } else if (state == DIGITS) {

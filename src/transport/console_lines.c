@@ -1,5 +1,6 @@
 /* Console framing, sending side: a packet as lines of at most 127 bytes, each encoded by itself, as
- * Zephyr does. 93 bytes a line are whole groups of three, so only the last line has padding [C-6]. */
+ * Zephyr does. 93 bytes a line are whole groups of three, so only the last line has padding [C-6].
+ */
 #include <string.h>
 
 #include "kedge/transport.h"

@@ -1,7 +1,7 @@
 /* Raw serial framing: the SMP header says how long a message is [C-9]. */
 #include "kedge/transport.h"
 
-#define HEADER 8
+#define HEADER   8
 #define RESERVED 0xE0 /* bits of the first byte that are 0 in every message */
 
 void kedge_raw_start(struct kedge_raw *raw, struct kedge_buf buffer)

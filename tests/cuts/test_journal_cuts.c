@@ -21,7 +21,7 @@
 #include "kedge/journal.h"
 
 #define SECTOR 1024 /* smaller than on any board, so that the log also fills up */
-#define BODY 40
+#define BODY   40
 
 struct world {
     struct kedge_sim *sim;
@@ -135,9 +135,9 @@ static bool append(struct world *w, uint16_t kind)
 
 /* What a power-on is to do. */
 struct work {
-    uint8_t steps;    /* records */
-    uint8_t replans;  /* take-overs with a new count, each before a record */
-    bool jumps;       /* SEAL at the end */
+    uint8_t steps;   /* records */
+    uint8_t replans; /* take-overs with a new count, each before a record */
+    bool jumps;      /* SEAL at the end */
 };
 
 /* As the loader: open; a state that is not sealed is taken over first; a sealed one is acted on,
@@ -257,7 +257,8 @@ static void restore(struct world *w, const struct saved *saved)
     *w = saved->world;
 }
 
-static void plan_cut(struct world *w, uint32_t at, const struct cut *cut, uint8_t weak, uint64_t seed)
+static void plan_cut(struct world *w, uint32_t at, const struct cut *cut, uint8_t weak,
+                     uint64_t seed)
 {
     const struct kedge_sim_faults faults = {
         .seed = seed,
@@ -289,7 +290,8 @@ static void settle(struct world *w, uint8_t weak, uint64_t seed)
     assert_int_equal(kedge_sim_operations(w->sim) == 0 || w->journal.sealed, 1);
 }
 
-/* ---- every operation, then every operation of the recovery ------------------------------------- */
+/* ---- every operation, then every operation of the recovery -------------------------------------
+ */
 
 static const struct work first = {.steps = 2, .replans = 1, .jumps = true};
 static const struct work second = {.steps = 1, .replans = 0, .jumps = true};
@@ -400,7 +402,8 @@ static void every_cut_then_quiet_boots(void **state)
     assert_int_equal(third_writes, 0);
 }
 
-/* ---- random lives ----------------------------------------------------------------------------- */
+/* ---- random lives -----------------------------------------------------------------------------
+ */
 
 static unsigned long number_from(const char *name, unsigned long otherwise)
 {

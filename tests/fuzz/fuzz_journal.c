@@ -1,6 +1,6 @@
-/* Arbitrary bytes in the journal's region, as after a debugger's mishap: opening and taking over never
- * crash, loop or write outside, and after a take-over the state is ours. The first byte chooses the
- * part; the rest is the flash, repeated. */
+/* Arbitrary bytes in the journal's region, as after a debugger's mishap: opening and taking over
+ * never crash, loop or write outside, and after a take-over the state is ours. The first byte
+ * chooses the part; the rest is the flash, repeated. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -105,7 +105,8 @@ static void crc_is_xmodem(void **state)
     assert_int_equal(kedge_crc16(0, kedge_bytes("123456789", 9)), 0x31C3);
 }
 
-/* [C-1] A packet that somebody else encoded: the first serial command of a client would time out. */
+/* [C-1] A packet that somebody else encoded: the first serial command of a client would time out.
+ */
 static void known_packet(void **state)
 {
     (void)state;
@@ -200,18 +201,21 @@ static void start_restarts(void **state)
 static void broken_packets_are_dropped(void **state)
 {
     static const char *const broken[] = {
-        "\x04\x14" KNOWN "\n",                 /* continuation without a start */
-        "\x06\x09" KNOWN "A\n",                /* a group of one */
-        "\x06\x09QU=D\n",                      /* padding inside a group */
-        "\x06\x09Q===\n",                      /* three '=' */
+        "\x04\x14" KNOWN "\n",  /* continuation without a start */
+        "\x06\x09" KNOWN "A\n", /* a group of one */
+        "\x06\x09QU=D\n",       /* padding inside a group */
+        "\x06\x09Q===\n",       /* three '=' */
         "\x06\x09=\n",
-        "\x06\x09QUI=QUJD\n",                  /* bytes behind the padding */
+        "\x06\x09QUI=QUJD\n", /* bytes behind the padding */
         "\x06\x09QUI==\n",
-        "\x06\x09QU JD\n",                     /* a blank */
-        "\x06\x09////////\n",                  /* announces 65,535 bytes */
-        "\x06\x09" "AAAA\n\x04\x14" "AAAA\n",  /* length 0, then more */
-        "\x06\x09" "AAEA\n",                   /* length 1: no room for a CRC */
-        "\x06\x0A" KNOWN "\n",                 /* not a start */
+        "\x06\x09QU JD\n",    /* a blank */
+        "\x06\x09////////\n", /* announces 65,535 bytes */
+        "\x06\x09"
+        "AAAA\n\x04\x14"
+        "AAAA\n", /* length 0, then more */
+        "\x06\x09"
+        "AAEA\n",              /* length 1: no room for a CRC */
+        "\x06\x0A" KNOWN "\n", /* not a start */
         "\x09" KNOWN "\n",
         "\x06\x06" KNOWN "\n",
         "\x06\n\x09" KNOWN "\n",

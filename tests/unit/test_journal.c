@@ -146,7 +146,8 @@ static void appends_only_to_its_own_sector(void **state)
     board_free(&b);
 }
 
-/* [J4] Sealed is only what ends in SEAL; a quiet boot writes nothing and reads the same for ever. */
+/* [J4] Sealed is only what ends in SEAL; a quiet boot writes nothing and reads the same for ever.
+ */
 static void quiet_boots_write_nothing(void **state)
 {
     struct board b;
@@ -331,8 +332,7 @@ static void a_decayed_bit_is_noticed(void **state)
         assert_int_equal(kedge_journal_take_over(&b.journal), 0);
         memset(b.body, 2, 64);
         assert_int_equal(kedge_journal_take_over(&b.journal), 0);
-        kedge_sim_decay(b.sim, KEDGE_INTERNAL,
-                        8192 + (bit / 8 < 64 ? bit / 8 : 252 + bit / 8 - 64),
+        kedge_sim_decay(b.sim, KEDGE_INTERNAL, 8192 + (bit / 8 < 64 ? bit / 8 : 252 + bit / 8 - 64),
                         (uint8_t)(1u << bit % 8));
         assert_int_equal(kedge_journal_open(&b.journal, NULL, NULL), 0);
         for (size_t i = 0; i < 64; i++)

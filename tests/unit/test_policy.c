@@ -1,5 +1,5 @@
-/* Policies: words, limits, locks, and a `policy set` under power cuts. If this fails, a device forgets
- * that it was told to hold, or wakes up with a policy that nobody chose. */
+/* Policies: words, limits, locks, and a `policy set` under power cuts. If this fails, a device
+ * forgets that it was told to hold, or wakes up with a policy that nobody chose. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,19 +59,27 @@ static void words_are_the_products(void **state)
         const char *key, *value;
         int k, v;
     } table[] = {
-        {"after_confirm", "keep", 0, 0},   {"after_confirm", "trailer", 0, 1},
-        {"after_confirm", "wipe", 0, 2},   {"hold", "off", 1, 0},
-        {"hold", "on", 1, 1},              {"attempts", "1", 2, 1},
-        {"attempts", "9", 2, 9},           {"attempts", "10", 2, 10},
-        {"attempts", "15", 2, 15},         {"erase_pending", "allow", 3, 0},
-        {"erase_pending", "refuse", 3, 1}, {"downgrade", "allow", 4, 0},
-        {"downgrade", "refuse", 4, 1},     {"confidential", "off", 5, 0},
+        {"after_confirm", "keep", 0, 0},
+        {"after_confirm", "trailer", 0, 1},
+        {"after_confirm", "wipe", 0, 2},
+        {"hold", "off", 1, 0},
+        {"hold", "on", 1, 1},
+        {"attempts", "1", 2, 1},
+        {"attempts", "9", 2, 9},
+        {"attempts", "10", 2, 10},
+        {"attempts", "15", 2, 15},
+        {"erase_pending", "allow", 3, 0},
+        {"erase_pending", "refuse", 3, 1},
+        {"downgrade", "allow", 4, 0},
+        {"downgrade", "refuse", 4, 1},
+        {"confidential", "off", 5, 0},
         {"confidential", "on", 5, 1},
     };
     static const char *const wrong[][2] = {
-        {"attempts", "0"},      {"attempts", "16"},  {"attempts", "01"},      {"attempts", ""},
-        {"attempts", "1 "},     {"hold", "ON"},      {"hold", "o"},           {"hold", "offf"},
-        {"hold", "1"},          {"hold", "allow"},   {"after_confirm", "wip"}, {"downgrade", "on"},
+        {"attempts", "0"},      {"attempts", "16"},       {"attempts", "01"},
+        {"attempts", ""},       {"attempts", "1 "},       {"hold", "ON"},
+        {"hold", "o"},          {"hold", "offf"},         {"hold", "1"},
+        {"hold", "allow"},      {"after_confirm", "wip"}, {"downgrade", "on"},
         {"attempts", "999999"}, {"attempts", "-1"},
     };
     static const char *const unknown[] = {"", "hol", "holds", "HOLD", "attempts ", "\n"};
@@ -114,8 +122,7 @@ static void unreadable_means_defaults(void **state)
     assert_memory_equal(&policy, &kedge_policy_default, sizeof policy);
     kedge_policy_load(&none, &kedge_policy_default, &policy);
     assert_memory_equal(&policy, &kedge_policy_default, sizeof policy);
-    assert_int_equal(kedge_policy_store(&none, &policy, KEDGE_POLICY_HOLD, 1),
-                     KEDGE_E_UNSUPPORTED);
+    assert_int_equal(kedge_policy_store(&none, &policy, KEDGE_POLICY_HOLD, 1), KEDGE_E_UNSUPPORTED);
     assert_int_equal(kedge_policy_settle(&none), 0);
     assert_int_equal(policy.value[KEDGE_POLICY_HOLD], 0);
     board_free(&b);
@@ -270,9 +277,12 @@ static void a_cut_leaves_old_or_new(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_the_products),   cmocka_unit_test(unreadable_means_defaults),
-        cmocka_unit_test(stored_is_loaded),         cmocka_unit_test(setting_the_same_writes_nothing),
-        cmocka_unit_test(locks_hold),               cmocka_unit_test(a_cut_leaves_old_or_new),
+        cmocka_unit_test(words_are_the_products),
+        cmocka_unit_test(unreadable_means_defaults),
+        cmocka_unit_test(stored_is_loaded),
+        cmocka_unit_test(setting_the_same_writes_nothing),
+        cmocka_unit_test(locks_hold),
+        cmocka_unit_test(a_cut_leaves_old_or_new),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

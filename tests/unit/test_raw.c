@@ -79,8 +79,8 @@ static void too_long_is_passed_over(void **state)
     }
 }
 
-/* [C-11] After a pause the rest of a torn message is forgotten: else one lost byte would shift every
- * message that follows. */
+/* [C-11] After a pause the rest of a torn message is forgotten: else one lost byte would shift
+ * every message that follows. */
 static void idle_forgets(void **state)
 {
     static uint8_t bytes[200];
@@ -98,7 +98,8 @@ static void idle_forgets(void **state)
     }
 }
 
-/* [C-9] Text of a booting device in front of the first message is not taken for a length of 26,000. */
+/* [C-9] Text of a booting device in front of the first message is not taken for a length of 26,000.
+ */
 static void text_is_not_a_header(void **state)
 {
     static uint8_t bytes[200];
