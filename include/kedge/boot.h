@@ -61,7 +61,7 @@ struct kedge_boot_config {
     const struct kedge_policy *defaults;
     struct kedge_recorder *recorder;      /* NULL: none */
     const struct kedge_boot_hooks *hooks; /* NULL: none */
-    struct kedge_buf unit;  /* one unit if RAM allows (4096), at least one page: else streamed */
+    struct kedge_buf unit;  /* one unit of the pair (4096 with 4 KiB sectors), at least 512 */
     struct kedge_buf state; /* kedge_boot_state_size(layout): journal body (plan, history) */
 };
 
