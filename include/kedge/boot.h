@@ -2,10 +2,8 @@
 #ifndef KEDGE_BOOT_H
 #define KEDGE_BOOT_H
 
-#include "kedge/journal.h"
-#include "kedge/layout.h"
 #include "kedge/policy.h"
-#include "kedge/recorder.h"
+#include "kedge/swap.h"
 
 /* Why a boot ended as it did; with a verdict beside it where an image was refused. */
 enum kedge_reason {
@@ -42,15 +40,6 @@ struct kedge_boot_report {
     uint8_t hash[32];   /* first 32 bytes of the image hash of what boots */
     uint32_t entry;     /* device address of the primary's payload (header_size behind its start) */
     uint32_t retries, repaired; /* copy retries, bits repaired */
-};
-
-struct kedge_strategy; /* swap/: kedge_swap, kedge_overwrite, kedge_backup */
-extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
-
-struct kedge_boot_hooks {
-    void (*feed)(void *ctx);                                        /* watchdog; in every bounded loop */
-    void (*progress)(void *ctx, uint32_t done, uint32_t total);     /* steps of the program */
-    void *ctx;
 };
 
 struct kedge_boot_config {

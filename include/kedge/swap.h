@@ -6,13 +6,22 @@
 #ifndef KEDGE_SWAP_H
 #define KEDGE_SWAP_H
 
+#include "kedge/journal.h"
 #include "kedge/plan.h"
+#include "kedge/recorder.h"
 
 /* A strategy is data: which methods a plan may use. A port names one; INSTALL, REVERT and RESTORE
  * follow from it. */
 struct kedge_strategy {
     uint8_t method; /* when most units differ */
     uint8_t sparse; /* when at most half of them do */
+};
+extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
+
+struct kedge_boot_hooks {
+    void (*feed)(void *ctx);                                        /* watchdog; in every bounded loop */
+    void (*progress)(void *ctx, uint32_t done, uint32_t total);     /* steps of the program */
+    void *ctx;
 };
 
 enum kedge_slot_name { KEDGE_PRIMARY, KEDGE_SECONDARY, KEDGE_BACKUP };
