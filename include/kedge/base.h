@@ -23,6 +23,10 @@ struct kedge_buf {
     size_t size;
 };
 
+/* Inlined by force: one load or store where the processor reads words at any address, which a compiler
+ * sees only after it has judged their size. */
+#define KEDGE_INLINE static inline __attribute__((always_inline))
+
 static inline struct kedge_bytes kedge_bytes(const void *at, size_t size)
 {
     return (struct kedge_bytes){.at = (const uint8_t *)at, .size = size};
@@ -33,12 +37,12 @@ static inline struct kedge_buf kedge_buf(void *at, size_t size)
     return (struct kedge_buf){.at = (uint8_t *)at, .size = size};
 }
 
-static inline uint16_t kedge_le16(const uint8_t *p)
+KEDGE_INLINE uint16_t kedge_le16(const uint8_t *p)
 {
     return (uint16_t)(p[0] | (uint16_t)(p[1] << 8));
 }
 
-static inline uint32_t kedge_le32(const uint8_t *p)
+KEDGE_INLINE uint32_t kedge_le32(const uint8_t *p)
 {
     return (uint32_t)kedge_le16(p) | ((uint32_t)kedge_le16(p + 2) << 16);
 }
@@ -53,13 +57,13 @@ static inline uint32_t kedge_be32(const uint8_t *p)
     return ((uint32_t)kedge_be16(p) << 16) | kedge_be16(p + 2);
 }
 
-static inline void kedge_put_le16(uint8_t *p, uint16_t v)
+KEDGE_INLINE void kedge_put_le16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);
 }
 
-static inline void kedge_put_le32(uint8_t *p, uint32_t v)
+KEDGE_INLINE void kedge_put_le32(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);

@@ -2,19 +2,26 @@
  * and aligned, so no driver checks again. */
 #include "kedge/flash.h"
 
-/* 0 when [at, at + size) lies inside the region and both are multiples of `align`. */
-static int check(const struct kedge_region *region, uint32_t at, size_t size, uint32_t align)
+/* 0 when [at, at + size) lies inside the region and both are multiples of what the operation needs. */
+enum operation { READ, PROGRAM, ERASE };
+
+static int check(const struct kedge_region *region, uint32_t at, size_t size,
+                 enum operation operation)
 {
+    uint32_t align = 1;
+
     if (region->flash == NULL || at > region->size || size > region->size - at)
         return KEDGE_E_BOUNDS;
-    if (((at | (uint32_t)size) & (align - 1)) != 0)
-        return KEDGE_E_ALIGN;
-    return 0;
+    if (operation == PROGRAM)
+        align = region->flash->geometry.write_block;
+    if (operation == ERASE)
+        align = region->flash->geometry.erase_size;
+    return ((at | (uint32_t)size) & (align - 1)) != 0 ? KEDGE_E_ALIGN : 0;
 }
 
 int kedge_region_read(const struct kedge_region *region, uint32_t at, struct kedge_buf to)
 {
-    int error = check(region, at, to.size, 1);
+    const int error = check(region, at, to.size, READ);
 
     if (error != 0 || to.size == 0)
         return error;
@@ -23,10 +30,8 @@ int kedge_region_read(const struct kedge_region *region, uint32_t at, struct ked
 
 int kedge_region_program(const struct kedge_region *region, uint32_t at, struct kedge_bytes from)
 {
-    int error = check(region, at, from.size, 1);
+    const int error = check(region, at, from.size, PROGRAM);
 
-    if (error == 0)
-        error = check(region, at, from.size, region->flash->geometry.write_block);
     if (error != 0 || from.size == 0)
         return error;
     return region->flash->ops->program(region->flash->ctx, region->start + at, from);
@@ -34,10 +39,8 @@ int kedge_region_program(const struct kedge_region *region, uint32_t at, struct 
 
 int kedge_region_erase(const struct kedge_region *region, uint32_t at, uint32_t size)
 {
-    int error = check(region, at, size, 1);
+    const int error = check(region, at, size, ERASE);
 
-    if (error == 0)
-        error = check(region, at, size, region->flash->geometry.erase_size);
     if (error != 0 || size == 0)
         return error;
     return region->flash->ops->erase(region->flash->ctx, region->start + at, size);
@@ -53,7 +56,7 @@ int kedge_region_sync(const struct kedge_region *region)
 int kedge_region_blank(const struct kedge_region *region, uint32_t at, uint32_t size,
                        struct kedge_buf scratch, bool *blank)
 {
-    int error = check(region, at, size, 1);
+    int error = check(region, at, size, READ);
 
     KEDGE_ASSERT(scratch.size > 0);
     *blank = false;
