@@ -6,7 +6,7 @@
 
 #include <setjmp.h>
 
-#include "kedge/swap.h"
+#include "kedge/boot.h"
 #include "board.h"
 
 #define DEVICE_UNIT_MAX 4096u
