@@ -41,6 +41,15 @@ endif()
 # The host tool without its main is a library too, so that tests can call its parts.
 file(GLOB tool CONFIGURE_DEPENDS tools/kedge/*.c)
 list(FILTER tool EXCLUDE REGEX "/main\\.c$")
+# The page of `flash report`, as people edit it, goes into the program.
+foreach(part html css js)
+    set(from ${CMAKE_SOURCE_DIR}/tools/kedge/report/page.${part})
+    set(to ${CMAKE_BINARY_DIR}/generated/report_page_${part}.c)
+    add_custom_command(OUTPUT ${to} DEPENDS ${from} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+        COMMAND ${CMAKE_COMMAND} -DIN=${from} -DOUT=${to} -DNAME=report_page_${part}
+                -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake)
+    list(APPEND tool ${to})
+endforeach()
 kedge_library(kedge_tool ${tool})
 kedge_use(kedge_tool tools tools/kedge LIBRARIES kedge_linux)
 if(EXISTS ${CMAKE_SOURCE_DIR}/tools/kedge/main.c)

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "file.h"
+#include "flight_log.h"
 #include "group.h"
 #include "inspect.h"
 #include "key_file.h"
@@ -32,6 +33,29 @@ static int open_state_directory(bool exclusive)
                                           .time = KEDGE_SIM_TIME_NONE,
                                           .exclusive = exclusive};
     return state_open(&device, &options, why) == 0 ? OPTIONS_GO : fail("%s", why);
+}
+
+/* Opened for writing, by a debugger's hands: they are in the record too. */
+static struct flight_log hands = {.bus = -1, .packets = -1};
+
+static void on_trace(void *ctx, const struct kedge_sim_event *event)
+{
+    flight_log_operation(ctx, event);
+}
+
+static int open_for_writing(void)
+{
+    static const struct kedge_sim_hooks hooks = {.ctx = &hands, .trace = on_trace};
+    char why[FLIGHT_LOG_WHY];
+    const int result = open_state_directory(true);
+    if (result != OPTIONS_GO) {
+        return result;
+    }
+    if (flight_log_open_debugger(&hands, &device, given.state, why) != 0) {
+        return fail("%s", why);
+    }
+    kedge_sim_hooks(device.board.sim, &hooks);
+    return OPTIONS_GO;
 }
 
 static int need_state(const char *command)
@@ -149,7 +173,7 @@ static int run_write(int argc, char **argv)
         result = need_slot("flash write");
     }
     if (result == OPTIONS_GO) {
-        result = open_state_directory(true);
+        result = open_for_writing();
     }
     return result == OPTIONS_GO ? write_file(operands.at[0]) : result;
 }
@@ -256,7 +280,7 @@ static int run_erase(int argc, char **argv)
         result = need_slot("flash erase");
     }
     if (result == OPTIONS_GO) {
-        result = open_state_directory(true);
+        result = open_for_writing();
     }
     if (result != OPTIONS_GO) {
         return result;
@@ -364,6 +388,7 @@ static const struct command commands[] = {
     {"write", "program a file into a slot", run_write},
     {"read", "read a slot into a file", run_read},
     {"erase", "erase a slot or everything", run_erase},
+    {"report", "show every operation: a page, or for other viewers", run_flash_report},
 };
 
 static const struct group group = {"flash", "what lies in a device's flashes", commands,
@@ -372,6 +397,7 @@ static const struct group group = {"flash", "what lies in a device's flashes", c
 int run_flash(int argc, char **argv)
 {
     const int result = group_run(&group, argc, argv);
+    flight_log_close(&hands);
     state_close(&device);
     return result;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kedge/boot.h"
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/policy.h"
@@ -248,21 +249,35 @@ static void say_history(const struct view *v, struct kedge_bytes body)
     }
 }
 
+/* The journal's body; none where it is not Kedge's. */
+static bool read_journal(struct state *state, uint8_t body[STATE_MAX])
+{
+    const uint32_t size = kedge_plan_size(&state->pair);
+    struct kedge_journal journal = {.region = state->layout.journal, .body = kedge_buf(body, size)};
+    return size <= STATE_MAX && kedge_journal_open(&journal, kedge_plan_fold, body) == 0 &&
+           kedge_plan_fits(body, &state->pair);
+}
+
+void inspect_history(FILE *out, struct state *state)
+{
+    static uint8_t body[STATE_MAX];
+    const struct view v = {.out = out, .state = state};
+    if (read_journal(state, body)) {
+        say_history(&v, kedge_bytes(body, kedge_plan_size(&state->pair)));
+    }
+}
+
 static bool say_journal(const struct view *v)
 {
     static uint8_t body[STATE_MAX];
-    const uint32_t size = kedge_plan_size(&v->state->pair);
-    struct kedge_journal journal = {.region = v->state->layout.journal,
-                                    .body = kedge_buf(body, size)};
-    heading(v, "journal", &journal.region);
-    if (size > sizeof body || kedge_journal_open(&journal, kedge_plan_fold, body) != 0 ||
-        !kedge_plan_fits(body, &v->state->pair)) {
+    heading(v, "journal", &v->state->layout.journal);
+    if (!read_journal(v->state, body)) {
         fprintf(v->out, "           no valid journal of Kedge's: no update has happened yet, or this is "
                         "another loader's device\n");
         return false;
     }
     say_plan(v, body);
-    say_history(v, kedge_bytes(body, size));
+    say_history(v, kedge_bytes(body, kedge_plan_size(&v->state->pair)));
     return true;
 }
 

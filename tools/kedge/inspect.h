@@ -10,4 +10,7 @@
 /* keys: what the device trusts; none: signatures are not judged. */
 void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count);
 
+/* The updates that the journal remembers, a line each; nothing where there is no journal. */
+void inspect_history(FILE *out, struct state *state);
+
 #endif
