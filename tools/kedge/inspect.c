@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kedge/boot.h"
+#include "kedge/boot.h"
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/policy.h"
