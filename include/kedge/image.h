@@ -105,6 +105,7 @@ struct kedge_verify {
     uint8_t digest[KEDGE_DIGEST_MAX];
     uint8_t digest_size;
     uint8_t key_index; /* which key it was */
+    bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
     bool has_counter;
     uint32_t counter; /* security counter TLV */
 };

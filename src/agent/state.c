@@ -54,10 +54,10 @@ enum kedge_swap_state kedge_agent_state(struct kedge_agent *agent)
     default:
         break;
     }
-    /* a torn image_ok counts as not confirmed, as for the loader; unless the loader latched it when it
-     * read as set, and will never revert, whatever the word reads later */
-    return !agent->config->boot->settled && running.magic == KEDGE_MAGIC_GOOD && running.copy_done == KEDGE_FLAG_SET &&
-                   running.image_ok != KEDGE_FLAG_SET
+    /* a torn image_ok counts as not confirmed, as for the loader; unless the loader latched it when
+     * it read as set, and will never revert, whatever the word reads later */
+    return !agent->config->boot->settled && running.magic == KEDGE_MAGIC_GOOD &&
+                   running.copy_done == KEDGE_FLAG_SET && running.image_ok != KEDGE_FLAG_SET
                ? KEDGE_STATE_REVERT
                : KEDGE_STATE_NONE;
 }
@@ -149,7 +149,8 @@ int kedge_agent_version_allowed(struct kedge_agent *agent, const struct kedge_ve
         return kedge_agent_refuse(agent, KEDGE_AGENT_NEWER_RUNS,
                                   "a newer version runs: policy downgrade refuses older ones");
     }
-    /* `upgrade` compares major, minor and revision: an equal one with a higher build is no upgrade */
+    /* `upgrade` compares major, minor and revision: an equal one with a higher build is no upgrade
+     */
     without_build.build = boot->version.build;
     if (upgrade && kedge_version_compare(&without_build, &boot->version) <= 0) {
         return kedge_agent_refuse(agent, KEDGE_AGENT_NEWER_RUNS,
@@ -210,7 +211,11 @@ int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base)
 {
     const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_VALIDATE);
     struct kedge_verify checked;
-    const enum kedge_verdict verdict = verify(agent, base, &checked);
+    enum kedge_verdict verdict = verify(agent, base, &checked);
+
+    if (verdict == KEDGE_IMAGE_GOOD && checked.depends) {
+        verdict = KEDGE_IMAGE_DEPENDENCY;
+    }
     const int status = status_of(verdict);
 
     (void)kedge_agent_enter(agent, before);
@@ -268,9 +273,9 @@ static int write_request(struct kedge_agent *agent, struct kedge_bytes hash, boo
 
     const int error = kedge_mailbox_request(agent, tail);
 
-    return error == 0 ? KEDGE_AGENT_OK
-                      : kedge_agent_refuse(agent, KEDGE_AGENT_WRITE_FAILED,
-                                           kedge_error_text(error));
+    return error == 0
+               ? KEDGE_AGENT_OK
+               : kedge_agent_refuse(agent, KEDGE_AGENT_WRITE_FAILED, kedge_error_text(error));
 }
 
 /* The one word of the primary that an application writes. No second try: the word of an internal
@@ -326,8 +331,7 @@ static int find_slot(struct kedge_agent *agent, struct kedge_bytes hash)
     const size_t count = kedge_agent_list(agent, states);
 
     for (size_t i = 0; i < count; i++) {
-        if (states[i].hash_size == hash.size &&
-            memcmp(states[i].hash, hash.at, hash.size) == 0) {
+        if (states[i].hash_size == hash.size && memcmp(states[i].hash, hash.at, hash.size) == 0) {
             return (int)states[i].slot;
         }
     }
@@ -379,10 +383,10 @@ static int request(struct kedge_agent *agent, struct kedge_bytes hash, bool conf
         slot = find_slot(agent, hash);
     }
     if (slot < 0) {
-        return kedge_agent_refuse(agent, KEDGE_AGENT_HASH_NOT_FOUND,
-                                  offers_second(agent)
-                                      ? "no slot holds this hash (image list; not the file's sha256)"
-                                      : "no slot holds this hash; the upload is not complete");
+        return kedge_agent_refuse(
+            agent, KEDGE_AGENT_HASH_NOT_FOUND,
+            offers_second(agent) ? "no slot holds this hash (image list; not the file's sha256)"
+                                 : "no slot holds this hash; the upload is not complete");
     }
     return request_slot(agent, slot, hash, confirm);
 }

@@ -18,6 +18,7 @@
 #define KEDGE_TLV_RSA2048     0x20u /* first and last of the signature types */
 #define KEDGE_TLV_ED25519     0x24u
 #define KEDGE_TLV_SIG_PURE    0x25u
+#define KEDGE_TLV_DEPENDENCY  0x40u
 #define KEDGE_TLV_COUNTER     0x50u
 
 /* The 32 bytes of a header into the fields that come from it; nothing is judged. */

@@ -77,10 +77,27 @@ enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint
     return verdict;
 }
 
-static void note_counter(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
+/* Major, minor, revision as one number: a dependency does not look at the build number. */
+static uint32_t release(uint32_t major, uint32_t minor, uint32_t revision)
+{
+    return major << 24 | minor << 16 | revision;
+}
+
+/* u8 image, 3 bytes 0, version. There is one image, number 0; when this one is installed, it is it. */
+static bool meets(const struct kedge_version *own, struct kedge_bytes data)
+{
+    return data.size == 12 && data.at[0] == 0 &&
+           release(own->major, own->minor, own->revision) >=
+               release(data.at[4], data.at[5], kedge_le16(data.at + 6));
+}
+
+static void note_protected(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
 {
     struct kedge_verify *const v = pass->verify;
 
+    if (type == KEDGE_TLV_DEPENDENCY && !meets(&v->image.version, data)) {
+        v->depends = true;
+    }
     if (type == KEDGE_TLV_COUNTER && data.size == sizeof(v->counter) && !v->has_counter) {
         v->has_counter = true;
         v->counter = kedge_le32(data.at);
@@ -119,7 +136,7 @@ enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes
         verdict = take_until(pass, image->tlv_at);
     }
     if (verdict == KEDGE_IMAGE_GOOD && image->protected_size != 0) {
-        verdict = kedge_pass_area(pass, KEDGE_TLV_PROTECTED, image->protected_size, note_counter);
+        verdict = kedge_pass_area(pass, KEDGE_TLV_PROTECTED, image->protected_size, note_protected);
     }
     pass->hash->finish(&state, digest);
     pass->state = NULL;

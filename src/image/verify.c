@@ -161,6 +161,7 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
 
     KEDGE_ASSERT(v->scratch.size >= SCRATCH_MIN);
     v->has_counter = false;
+    v->depends = false;
     v->digest_size = 0;
     if (verdict == KEDGE_IMAGE_GOOD) {
         verdict = walk(&pass, choose_hash);

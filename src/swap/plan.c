@@ -156,6 +156,8 @@ static enum kedge_verdict judge(const struct kedge_engine *engine, const struct 
     const uint32_t least = kedge_le32(plan + KEDGE_PLAN_COUNTER);
     if (least != 0 && (!v->has_counter || v->counter < least))
         return KEDGE_IMAGE_COUNTER;
+    if (v->depends && !rules->install)
+        return KEDGE_IMAGE_DEPENDENCY;
     if (rules->refuse_older && !rules->install &&
         kedge_version_compare(&v->image.version, &running) < 0)
         return KEDGE_IMAGE_DOWNGRADE;
