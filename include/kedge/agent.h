@@ -52,16 +52,16 @@ struct kedge_agent_config {
  * slot (imgtool --pad) is held back too and becomes a request once the image has been verified. */
 #define KEDGE_UPLOAD_HEAD 32
 struct kedge_upload {
-    uint32_t off, size;     /* next byte expected; announced length. size 0: none */
-    uint32_t erased_to;     /* sectors below this offset are erased or written */
-    uint32_t last_ms;       /* of the last accepted chunk, for the 5 s rule */
-    uint32_t peer;          /* who sends it */
-    bool claimed;           /* false: found on flash after a reset, waits for its client */
-    uint8_t stale_done;     /* bases above 0 whose old header is out of the way */
-    uint8_t tries;          /* how often the present sector has been begun anew */
+    uint32_t off, size; /* next byte expected; announced length. size 0: none */
+    uint32_t erased_to; /* sectors below this offset are erased or written */
+    uint32_t last_ms;   /* of the last accepted chunk, for the 5 s rule */
+    uint32_t peer;      /* who sends it */
+    bool claimed;       /* false: found on flash after a reset, waits for its client */
+    uint8_t stale_done; /* bases above 0 whose old header is out of the way */
+    uint8_t tries;      /* how often the present sector has been begun anew */
     uint8_t sha[32];
-    uint8_t sha_size;       /* 0: client sent none */
-    uint8_t pending_size;   /* bytes held back because of the write block */
+    uint8_t sha_size;     /* 0: client sent none */
+    uint8_t pending_size; /* bytes held back because of the write block */
     uint8_t pending[32];
     uint8_t head[KEDGE_UPLOAD_HEAD];
     uint8_t tail[KEDGE_TRAILER_SIZE_MAX];
@@ -75,10 +75,11 @@ struct kedge_agent {
     struct kedge_policy policy;
     struct kedge_upload upload;
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
-    char detail[96]; /* words for the last refusal (SMP "rsn", log); empty: none */
+    char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };
 
-/* Loads the policy, looks for an upload that a reset interrupted. Never fails for flash contents. */
+/* Loads the policy, looks for an upload that a reset interrupted. Never fails for flash contents.
+ */
 void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
 
 struct kedge_upload_request {
@@ -92,12 +93,13 @@ struct kedge_upload_reply {
     bool has_match, match;
 };
 /* One chunk. At most one sector is erased inside a call. On success reply->off is what the client
- * must send next (a wrong offset is answered with the right one, the data dropped). After a cut: the
- * same sha resumes at the last sector that was marked. */
+ * must send next (a wrong offset is answered with the right one, the data dropped). After a cut:
+ * the same sha resumes at the last sector that was marked. */
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply);
 
-/* Erase ahead of a running upload; call when idle. At most one sector a call. true: did something. */
+/* Erase ahead of a running upload; call when idle. At most one sector a call. true: did something.
+ */
 bool kedge_agent_idle(struct kedge_agent *agent);
 
 struct kedge_slot_state {
@@ -125,7 +127,8 @@ struct kedge_slot_info {
 size_t kedge_agent_slots(struct kedge_agent *agent, struct kedge_slot_info slots[2],
                          uint32_t *max_image);
 
-/* Policy over the wire; KEDGE_AGENT_DENIED when locked, _UNKNOWN when there is no such key/value. */
+/* Policy over the wire; KEDGE_AGENT_DENIED when locked, _UNKNOWN when there is no such key/value.
+ */
 int kedge_agent_policy_set(struct kedge_agent *agent, struct kedge_bytes key,
                            struct kedge_bytes value);
 

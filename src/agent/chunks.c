@@ -5,8 +5,9 @@
 #include "agent/mailbox.h"
 #include "agent/session.h"
 
-/* How far the file may be taken before the next erase. The last bytes wait for the old headers at
- * higher bases: one byte for each, so that every call makes some progress. */
+/* How far the file may be taken before the next erase; its size when all is prepared. The last
+ * bytes wait for the old headers at higher bases: one byte for each, so that every call makes some
+ * progress. */
 static uint32_t limit_of(const struct kedge_agent *agent)
 {
     const struct kedge_upload *const upload = &agent->upload;
@@ -31,8 +32,8 @@ int kedge_upload_prepare(struct kedge_agent *agent, bool *erased)
     const struct kedge_slot *const slot = kedge_agent_secondary(agent);
     struct kedge_upload *const upload = &agent->upload;
     const bool linear = upload->erased_to < kedge_upload_data_end(agent, upload->size);
-    const uint32_t at = linear ? upload->erased_to
-                               : kedge_slot_unit_at(slot, upload->stale_done + 1u);
+    const uint32_t at =
+        linear ? upload->erased_to : kedge_slot_unit_at(slot, upload->stale_done + 1u);
     uint8_t magic[4];
 
     *erased = linear;
@@ -150,7 +151,8 @@ static int take_tail(struct kedge_agent *agent, struct kedge_bytes data)
 {
     struct kedge_upload *const upload = &agent->upload;
     const uint32_t start = upload->size - kedge_upload_tail_size(agent);
-    const uint32_t before = upload->off < start ? kedge_least((uint32_t)data.size, start - upload->off) : 0;
+    const uint32_t before =
+        upload->off < start ? kedge_least((uint32_t)data.size, start - upload->off) : 0;
 
     if (!kedge_all(kedge_bytes(data.at, before), kedge_agent_geometry(agent)->erased)) {
         *upload = (struct kedge_upload){0};
@@ -175,17 +177,18 @@ int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data)
         const uint32_t limit = limit_of(agent);
         const uint32_t end = kedge_upload_data_end(agent, upload->size);
 
-        if (from >= limit) {
+        if (may_erase && from + data.size > limit) {
             bool erased = false;
 
-            if (!may_erase) {
-                break;
-            }
             status = kedge_upload_prepare(agent, &erased);
             may_erase = !erased;
             continue;
         }
-        const struct kedge_bytes now = kedge_bytes(data.at, kedge_least((uint32_t)data.size, limit - from));
+        if (from >= limit) {
+            break;
+        }
+        const uint32_t n = kedge_least((uint32_t)data.size, limit - from);
+        const struct kedge_bytes now = kedge_bytes(data.at, n);
 
         status = from < end ? take_data(agent, now, end) : take_tail(agent, now);
         if (status != KEDGE_AGENT_OK || upload->off <= from) {

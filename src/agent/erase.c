@@ -45,16 +45,16 @@ int kedge_agent_erase(struct kedge_agent *agent, uint32_t slot)
         error = erase_sectors(agent);
     }
     (void)kedge_agent_enter(agent, before);
-    return error == 0 ? KEDGE_AGENT_OK
-                      : kedge_agent_refuse(agent, KEDGE_AGENT_ERASE_FAILED,
-                                           kedge_error_text(error));
+    return error == 0
+               ? KEDGE_AGENT_OK
+               : kedge_agent_refuse(agent, KEDGE_AGENT_ERASE_FAILED, kedge_error_text(error));
 }
 
 size_t kedge_agent_slots(struct kedge_agent *agent, struct kedge_slot_info slots[2],
                          uint32_t *max_image)
 {
-    slots[0] = (struct kedge_slot_info){.slot = 0,
-                                        .size = kedge_agent_pair(agent)->primary.region.size};
+    slots[0] =
+        (struct kedge_slot_info){.slot = 0, .size = kedge_agent_pair(agent)->primary.region.size};
     slots[1] = (struct kedge_slot_info){.slot = 1, .size = kedge_agent_slot_size(agent)};
     *max_image = kedge_pair_max_image(kedge_agent_pair(agent));
     return 2;

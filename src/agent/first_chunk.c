@@ -25,7 +25,8 @@ static bool is_there(struct kedge_agent *agent, const struct kedge_upload_reques
 
     if (kedge_slot_read(slot, base, 0, kedge_buf(head, sizeof(head))) != 0 ||
         memcmp(head, request->data.at, sizeof(head)) != 0 ||
-        kedge_checked_read(&slot->region, kedge_agent_slot_size(agent) - kedge_upload_tail_size(agent),
+        kedge_checked_read(&slot->region,
+                           kedge_agent_slot_size(agent) - kedge_upload_tail_size(agent),
                            kedge_buf(tail, kedge_upload_tail_size(agent))) != 0) {
         return false;
     }
@@ -35,8 +36,8 @@ static bool is_there(struct kedge_agent *agent, const struct kedge_upload_reques
 /* What the header alone says the image needs, saturated. */
 static uint32_t image_needs(const uint8_t *head)
 {
-    const uint64_t sum = (uint64_t)kedge_le16(head + 8) + kedge_le16(head + 10) +
-                         kedge_le32(head + 12);
+    const uint64_t sum =
+        (uint64_t)kedge_le16(head + 8) + kedge_le16(head + 10) + kedge_le32(head + 12);
 
     return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
@@ -125,13 +126,15 @@ static int open_session(struct kedge_agent *agent, const struct kedge_upload_req
     struct kedge_upload_record record = {
         .length = request->len,
         .image = request->image,
-        .head_crc = kedge_crc32(0, kedge_bytes(request->data.at, KEDGE_UPLOAD_HEAD)),
         .sha_size = (uint8_t)request->sha.size,
         .marked = resumed,
     };
     const uint32_t at = resumed * kedge_agent_sector(agent);
 
-    memcpy(record.sha, request->sha.at, record.sha_size);
+    memcpy(record.head, request->data.at, sizeof(record.head));
+    if (record.sha_size > 0) {
+        memcpy(record.sha, request->sha.at, record.sha_size);
+    }
     *upload = (struct kedge_upload){
         .off = resumed > 0 ? at : KEDGE_UPLOAD_HEAD,
         .size = request->len,

@@ -5,13 +5,15 @@
 #include "agent/checked.h"
 #include "agent/parts.h"
 
-/* Record, 64 bytes at the sector's low end, little endian:
- *    0 magic "KUPL"   4 length   8 image   12 head_crc   16 sha_size u8, 3 bytes 0
- *   20 sha[32]       52 8 bytes 0          60 crc32 of bytes 0..59                    */
-#define MAGIC 0x4c50554bu
-#define RECORD_SIZE 64u
-#define AT_CRC 60u
-#define CELL_MAX 32u
+/* Record, 96 bytes at the sector's low end, little endian:
+ *    0 magic "KUPL"   4 length   8 image   12 sha_size u8, 7 bytes 0
+ *   20 sha[32]       52 head[32]          84 8 bytes 0   92 crc32 of bytes 0..91 */
+#define MAGIC       0x4c50554bu
+#define RECORD_SIZE 96u
+#define AT_SHA      20u
+#define AT_HEAD     52u
+#define AT_CRC      92u
+#define CELL_MAX    32u
 
 /* The sector is the last erase sector of the mailbox unit. */
 static uint32_t start(const struct kedge_agent *agent)
@@ -80,7 +82,8 @@ static int read_record(struct kedge_agent *agent, uint8_t *raw)
 
 int kedge_mailbox_find(struct kedge_agent *agent, struct kedge_upload_record *record)
 {
-    const uint32_t sectors = kedge_agent_data_limit(agent) / kedge_agent_geometry(agent)->erase_size;
+    const uint32_t sectors =
+        kedge_agent_data_limit(agent) / kedge_agent_geometry(agent)->erase_size;
     uint8_t raw[RECORD_SIZE];
     const int error = read_record(agent, raw);
 
@@ -90,38 +93,48 @@ int kedge_mailbox_find(struct kedge_agent *agent, struct kedge_upload_record *re
     *record = (struct kedge_upload_record){
         .length = kedge_le32(raw + 4),
         .image = kedge_le32(raw + 8),
-        .head_crc = kedge_le32(raw + 12),
-        .sha_size = raw[16],
+        .sha_size = raw[12],
         .complete = cell_set(agent, 0),
     };
     if (record->sha_size > sizeof(record->sha)) {
         return KEDGE_E_NONE;
     }
-    memcpy(record->sha, raw + 20, sizeof(record->sha));
+    memcpy(record->sha, raw + AT_SHA, sizeof(record->sha));
+    memcpy(record->head, raw + AT_HEAD, sizeof(record->head));
     while (record->marked < sectors && cell_set(agent, 1 + record->marked)) {
         record->marked++;
     }
     return 0;
 }
 
+/* An upload leaves sector 0 without its header until the end. Does a header lie there that is not
+ * this upload's, not even a torn one of it (which has fewer bits programmed, never others)? */
+static bool has_foreign_header(struct kedge_agent *agent, const uint8_t *own)
+{
+    const uint8_t erased = kedge_agent_geometry(agent)->erased;
+    uint8_t head[KEDGE_UPLOAD_HEAD];
+    uint8_t others = 0;
+
+    if (kedge_checked_read(&kedge_agent_secondary(agent)->region, 0,
+                           kedge_buf(head, sizeof(head))) != 0 ||
+        kedge_le32(head) != KEDGE_IMAGE_MAGIC) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(head); i++) {
+        others |= (uint8_t)((head[i] ^ erased) & ~(own[i] ^ erased));
+    }
+    return others != 0;
+}
+
 bool kedge_mailbox_half_way(struct kedge_agent *agent)
 {
     struct kedge_upload_record record;
-    uint8_t head[KEDGE_UPLOAD_HEAD];
 
     if (kedge_mailbox_find(agent, &record) != 0 || record.complete) {
         return false;
     }
-    /* An upload leaves sector 0 without its header until the end. Another header there was put by
-     * somebody else since (a debugger): the upload is void, the image is his. */
-    const bool void_upload =
-        record.marked > 0 &&
-        kedge_checked_read(&kedge_agent_secondary(agent)->region, 0,
-                           kedge_buf(head, sizeof(head))) == 0 &&
-        kedge_le32(head) == KEDGE_IMAGE_MAGIC &&
-        kedge_crc32(0, kedge_bytes(head, sizeof(head))) != record.head_crc;
-
-    return !void_upload;
+    /* Somebody else (a debugger) wrote an image since: the upload is void, the image is his. */
+    return record.marked == 0 || !has_foreign_header(agent, record.head);
 }
 
 int kedge_mailbox_erase(struct kedge_agent *agent)
@@ -133,7 +146,7 @@ int kedge_mailbox_erase(struct kedge_agent *agent)
     return error;
 }
 
-int kedge_mailbox_open(struct kedge_agent *agent, const struct kedge_upload_record *record)
+static int open_once(struct kedge_agent *agent, const struct kedge_upload_record *record)
 {
     uint8_t raw[RECORD_SIZE] = {0};
     int error = kedge_mailbox_erase(agent);
@@ -147,13 +160,23 @@ int kedge_mailbox_open(struct kedge_agent *agent, const struct kedge_upload_reco
     kedge_put_le32(raw, MAGIC);
     kedge_put_le32(raw + 4, record->length);
     kedge_put_le32(raw + 8, record->image);
-    kedge_put_le32(raw + 12, record->head_crc);
-    raw[16] = record->sha_size;
-    memcpy(raw + 20, record->sha, record->sha_size);
+    raw[12] = record->sha_size;
+    memcpy(raw + AT_SHA, record->sha, record->sha_size);
+    memcpy(raw + AT_HEAD, record->head, sizeof(record->head));
     kedge_put_le32(raw + AT_CRC, kedge_crc32(0, kedge_bytes(raw, AT_CRC)));
     /* the record last: it is what gives the cells a meaning */
     return kedge_checked_program(&kedge_agent_secondary(agent)->region, start(agent),
                                  kedge_bytes(raw, sizeof(raw)), agent->config->scratch);
+}
+
+int kedge_mailbox_open(struct kedge_agent *agent, const struct kedge_upload_record *record)
+{
+    int error = open_once(agent, record);
+
+    for (unsigned i = 1; i < KEDGE_CHECKED_TRIES && error != 0; i++) {
+        error = open_once(agent, record);
+    }
+    return error;
 }
 
 int kedge_mailbox_mark(struct kedge_agent *agent, uint32_t i)

@@ -1,7 +1,7 @@
 /* The secondary's mailbox sector as the agent uses it (FORMAT.md, Upload record):
  *
  *    low end                                                      high end
- *   | upload record 64 B | complete cell | cell of sector 0 | 1 | ... | trailer |
+ *   | upload record 96 B | complete cell | cell of sector 0 | 1 | ... | trailer |
  *
  * The record and its cells are the agent's own; the trailer is MCUboot's, read by the loader. Cells
  * are only written in a sector that this power-on erased, so a torn one never gets a second chance
@@ -13,7 +13,7 @@
 
 struct kedge_upload_record {
     uint32_t length, image;
-    uint32_t head_crc; /* CRC-32 of the image header: whose header is it that lies in sector 0? */
+    uint8_t head[KEDGE_UPLOAD_HEAD]; /* image header: whose is the one that lies in sector 0? */
     uint8_t sha_size;
     uint8_t sha[32];
     bool complete;
@@ -37,7 +37,8 @@ int kedge_mailbox_complete(struct kedge_agent *agent);
 int kedge_mailbox_erase(struct kedge_agent *agent);
 
 /* Write a request: the last bytes of the slot as they shall be. Order: magic, image_ok, then what
- * MCUboot ignores. After a cut: none, torn, a test (also when permanent was asked), or all of it. */
+ * MCUboot ignores. After a cut: none, torn, a test (also when permanent was asked), or all of it.
+ */
 int kedge_mailbox_request(struct kedge_agent *agent, const uint8_t *tail);
 
 #endif

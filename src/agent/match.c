@@ -11,8 +11,8 @@ static int hash_data(struct kedge_agent *agent, uint8_t base, uint32_t end,
 
     for (uint32_t at = 0; at < end;) {
         const uint32_t n = kedge_least((uint32_t)scratch.size, end - at);
-        const int error = kedge_slot_read(kedge_agent_secondary(agent), base, at,
-                                          kedge_buf(scratch.at, n));
+        const int error =
+            kedge_slot_read(kedge_agent_secondary(agent), base, at, kedge_buf(scratch.at, n));
         if (error != 0) {
             return error;
         }
@@ -41,7 +41,7 @@ static void hash_trailer(struct kedge_agent *agent, uint32_t size, const uint8_t
 
 /* Tried again: one flipped bit on the bus must not condemn a good upload. */
 bool kedge_upload_matches(struct kedge_agent *agent, uint8_t base, uint32_t size,
-                         const uint8_t *tail, const uint8_t *sha)
+                          const uint8_t *tail, const uint8_t *sha)
 {
     bool same = false;
 

@@ -54,7 +54,8 @@ int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data);
 int kedge_upload_prepare(struct kedge_agent *agent, bool *erased);
 bool kedge_upload_unprepared(const struct kedge_agent *agent);
 
-/* SHA-256 over the file as it lies at `base` equals `sha`; `tail`: its trailer, if it is so long. */
+/* SHA-256 over the file as it lies at `base` equals `sha`; `tail`: its trailer, if it is so long.
+ */
 bool kedge_upload_matches(struct kedge_agent *agent, uint8_t base, uint32_t size,
                           const uint8_t *tail, const uint8_t *sha);
 

@@ -54,18 +54,30 @@ static struct kedge_upload_reply end_reply(const struct kedge_upload *upload)
     };
 }
 
+/* The header makes an image of it. One that does not hold must not stay: it might parse. */
+static int put_header(struct kedge_agent *agent)
+{
+    const struct kedge_region *const region = &kedge_agent_secondary(agent)->region;
+    const struct kedge_buf scratch = agent->config->scratch;
+    const uint8_t *const head = agent->upload.head;
+    int error = kedge_checked_program(region, 0, kedge_bytes(head, KEDGE_UPLOAD_HEAD), scratch);
+
+    if (error == 0) {
+        error = kedge_mailbox_complete(agent);
+    } else {
+        (void)kedge_checked_erase(region, 0, scratch);
+    }
+    return error == 0 ? KEDGE_AGENT_OK : kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+}
+
 static int finish(struct kedge_agent *agent, struct kedge_upload_reply *reply)
 {
     struct kedge_upload *const upload = &agent->upload;
     const uint32_t size = upload->size;
-    int error = kedge_checked_program(&kedge_agent_secondary(agent)->region, 0,
-                                      kedge_bytes(upload->head, sizeof(upload->head)),
-                                      agent->config->scratch);
-    if (error == 0) {
-        error = kedge_mailbox_complete(agent);
-    }
-    if (error != 0) {
-        return kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+    const int status = put_header(agent);
+
+    if (status != KEDGE_AGENT_OK) {
+        return status;
     }
     upload->match = upload->sha_size == KEDGE_SHA256_SIZE &&
                     kedge_upload_matches(agent, 0, size, upload->tail, upload->sha);
@@ -159,7 +171,8 @@ static void find_interrupted(struct kedge_agent *agent)
         record.length > kedge_agent_slot_size(agent)) {
         return;
     }
-    /* a file without a trailer leaves its last sector to be sent, so that there is an end to reach */
+    /* a file without a trailer leaves its last sector to be sent, so that there is an end to reach
+     */
     const uint32_t last = record.length > kedge_agent_data_limit(agent)
                               ? kedge_agent_data_limit(agent) / kedge_agent_sector(agent)
                               : (record.length - 1) / kedge_agent_sector(agent);

@@ -7,11 +7,12 @@
 
 #include "random.h"
 
-#define HEADER 32u
+#define HEADER    32u
 #define SIGNATURE 64u
 
 /* SubjectPublicKeyInfo of Ed25519 up to the key. */
-static const uint8_t spki[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+static const uint8_t spki[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                               0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 static uint8_t known_der[sizeof(spki) + 32];
 
 static void key_pair(bool foreign, uint8_t secret[64], uint8_t der[sizeof(known_der)])
@@ -136,7 +137,8 @@ void agent_device_open(struct agent_device *device)
     device->key = (struct kedge_key){.type = &kedge_ed25519,
                                      .der = kedge_bytes(known_der, sizeof(known_der))};
     device->defaults = kedge_policy_default;
-    device->boot = (struct kedge_boot_report){.boots = 1, .external_alive = 1, .version = {1, 0, 0, 0}};
+    device->boot =
+        (struct kedge_boot_report){.boots = 1, .external_alive = 1, .version = {1, 0, 0, 0}};
     device->config = (struct kedge_agent_config){
         .layout = &device->layout,
         .keys = &device->key,
@@ -254,9 +256,8 @@ bool agent_device_candidate_good(struct agent_device *device)
     const int base = kedge_slot_find(&device->pair.secondary, 0, &image);
     const struct kedge_slot_view view = {.slot = &device->pair.secondary, .base = (uint8_t)base};
     uint8_t scratch[256];
-    struct kedge_verify verify = {.keys = &device->key,
-                                  .key_count = 1,
-                                  .scratch = kedge_buf(scratch, sizeof(scratch))};
+    struct kedge_verify verify = {
+        .keys = &device->key, .key_count = 1, .scratch = kedge_buf(scratch, sizeof(scratch))};
 
     if (base < 0) {
         return false;

@@ -6,15 +6,15 @@
 #include "kedge/agent.h"
 #include "sim.h"
 
-#define SECTOR 4096u
+#define SECTOR       4096u
 #define SLOT_SECTORS 6u
-#define SLOT_SIZE (SLOT_SECTORS * SECTOR)
-#define IMAGE_MAX ((SLOT_SECTORS - 1) * SECTOR)
-#define PRIMARY_AT 0u
-#define SETTINGS_AT (SLOT_SIZE)
-#define JOURNAL_AT (SLOT_SIZE + 2 * SECTOR)
+#define SLOT_SIZE    (SLOT_SECTORS * SECTOR)
+#define IMAGE_MAX    ((SLOT_SECTORS - 1) * SECTOR)
+#define PRIMARY_AT   0u
+#define SETTINGS_AT  (SLOT_SIZE)
+#define JOURNAL_AT   (SLOT_SIZE + 2 * SECTOR)
 #define SECONDARY_AT 0u
-#define MAILBOX_AT (SLOT_SIZE - SECTOR)
+#define MAILBOX_AT   (SLOT_SIZE - SECTOR)
 
 struct test_file {
     uint8_t bytes[SLOT_SIZE];
@@ -70,7 +70,8 @@ void agent_device_trailer(struct agent_device *device, enum test_trailer trailer
 /* One chunk of `file` at `off`; the first one carries length and sha (with_sha). */
 int agent_device_chunk(struct agent_device *device, const struct test_file *file, uint32_t off,
                        uint32_t size, bool with_sha, struct kedge_upload_reply *reply);
-/* The whole file, following the offsets of the replies. Status of the last call. *calls: how many. */
+/* The whole file, following the offsets of the replies. Status of the last call. *calls: how many.
+ */
 int agent_device_upload(struct agent_device *device, const struct test_file *file, uint32_t chunk,
                         bool with_sha, unsigned *calls, struct kedge_upload_reply *reply);
 

@@ -18,8 +18,10 @@ static int set_up(void **state)
 {
     (void)state;
     agent_device_open(&device);
-    test_image_make(&running, &(struct test_image){.size = 2 * SECTOR, .version = {1, 0, 0, 0}, .seed = 1});
-    test_image_make(&second, &(struct test_image){.size = 3 * SECTOR, .version = {2, 5, 7, 8}, .seed = 2});
+    test_image_make(&running,
+                    &(struct test_image){.size = 2 * SECTOR, .version = {1, 0, 0, 0}, .seed = 1});
+    test_image_make(&second,
+                    &(struct test_image){.size = 3 * SECTOR, .version = {2, 5, 7, 8}, .seed = 2});
     test_image_make(&foreign, &(struct test_image){.size = 3 * SECTOR, .seed = 3, .foreign = true});
     test_image_make(&third, &(struct test_image){.size = 600, .version = {0, 9, 0, 0}, .seed = 4});
     agent_device_put(&device, false, 0, &running);
@@ -60,9 +62,12 @@ static enum kedge_request asked(void)
 
 static void clear_mailbox(void)
 {
-    kedge_sim_poke(device.sim, KEDGE_EXTERNAL, SLOT_SIZE - 40,
-                   kedge_bytes("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-                               "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 40));
+    kedge_sim_poke(
+        device.sim, KEDGE_EXTERNAL, SLOT_SIZE - 40,
+        kedge_bytes(
+            "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+            "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            40));
 }
 
 static uint32_t writes(uint8_t which)
@@ -148,12 +153,16 @@ static void test_hash(void **state)
     uint8_t hash[64];
 
     (void)state;
-    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes("", 0), false), KEDGE_AGENT_INVALID_HASH);
-    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(second.hash, 31), false), KEDGE_AGENT_INVALID_HASH);
+    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes("", 0), false),
+                     KEDGE_AGENT_INVALID_HASH);
+    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(second.hash, 31), false),
+                     KEDGE_AGENT_INVALID_HASH);
     memcpy(hash, second.hash, 32);
     memset(hash + 32, 0, 32);
-    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(hash, 64), false), KEDGE_AGENT_HASH_NOT_FOUND);
-    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(second.sha, 32), false), KEDGE_AGENT_HASH_NOT_FOUND);
+    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(hash, 64), false),
+                     KEDGE_AGENT_HASH_NOT_FOUND);
+    assert_int_equal(kedge_agent_request(&device.agent, kedge_bytes(second.sha, 32), false),
+                     KEDGE_AGENT_HASH_NOT_FOUND);
     assert_true(device.agent.detail[0] != '\0');
     /* the same image in both slots: the hash means slot 0 */
     agent_device_put(&device, true, 0, &running);
@@ -162,7 +171,8 @@ static void test_hash(void **state)
     assert_int_equal(asked(), KEDGE_REQUEST_NONE);
 }
 
-/* A test, a permanent request: exactly that lies in the mailbox, as MCUboot's own call leaves it. */
+/* A test, a permanent request: exactly that lies in the mailbox, as MCUboot's own call leaves it.
+ */
 static void test_request_bytes(void **state)
 {
     const uint8_t *const end = agent_device_secondary(&device) + SLOT_SIZE;
@@ -229,7 +239,8 @@ static void test_rules_on_trial(void **state)
     expect_flags(ACTIVE, CONFIRMED);
     assert_int_equal(confirm_running(), 0);
     assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_INTERNAL).program_bytes, 4);
-    assert_memory_equal(kedge_sim_contents(device.sim, KEDGE_INTERNAL) + SLOT_SIZE - 24, "\x01\xff\xff\xff", 4);
+    assert_memory_equal(kedge_sim_contents(device.sim, KEDGE_INTERNAL) + SLOT_SIZE - 24,
+                        "\x01\xff\xff\xff", 4);
     expect_flags(ACTIVE | CONFIRMED, 0);
     assert_int_equal(confirm_running(), 0);
     assert_int_equal(confirm_image(&running), 0);
@@ -238,7 +249,8 @@ static void test_rules_on_trial(void **state)
     assert_int_equal(writes(KEDGE_EXTERNAL), 0);
 }
 
-/* A confirm that a power cut tore is refused for ever, or one that went wrong is reported as done. */
+/* A confirm that a power cut tore is refused for ever, or one that went wrong is reported as done.
+ */
 static void test_torn_confirm(void **state)
 {
     const uint8_t half[] = {0x0f, 0xff, 0xff, 0xff}, wrong[] = {0x0e, 0xff, 0xff, 0xff};
@@ -249,7 +261,8 @@ static void test_torn_confirm(void **state)
     expect_flags(ACTIVE, CONFIRMED);
     assert_int_equal(confirm_running(), 0);
     expect_flags(ACTIVE | CONFIRMED, 0);
-    kedge_sim_forgive(device.sim); /* a debugger's poke is no torn word: only the flash's own rule */
+    kedge_sim_forgive(
+        device.sim); /* a debugger's poke is no torn word: only the flash's own rule */
     agent_device_trailer(&device, TRAILER_TESTING);
     kedge_sim_poke(device.sim, KEDGE_INTERNAL, SLOT_SIZE - 24, kedge_bytes(wrong, 4));
     assert_int_equal(confirm_running(), KEDGE_AGENT_WRITE_FAILED);
@@ -296,14 +309,16 @@ static void test_refused_candidates(void **state)
     assert_int_equal(asked(), KEDGE_REQUEST_NONE);
     assert_int_equal(writes(KEDGE_EXTERNAL), 0);
     assert_int_equal(device.recorder.phase, KEDGE_PHASE_IDLE);
-    assert_true(device.recorder.counts[KEDGE_EXTERNAL][KEDGE_PHASE_VALIDATE].read_bytes > second.size);
+    assert_true(device.recorder.counts[KEDGE_EXTERNAL][KEDGE_PHASE_VALIDATE].read_bytes >
+                second.size);
 }
 
 /* An encrypted image, whose inside only the loader can see, can never be requested. */
 static void test_encrypted_candidate(void **state)
 {
     (void)state;
-    test_image_make(&third, &(struct test_image){.size = 900, .seed = 9, .flags = KEDGE_IMAGE_AES128});
+    test_image_make(&third,
+                    &(struct test_image){.size = 900, .seed = 9, .flags = KEDGE_IMAGE_AES128});
     third.bytes[100] ^= 1; /* plain hash, other payload */
     agent_device_put(&device, true, 0, &third);
     assert_int_equal(test_image(&third), 0);
@@ -360,7 +375,8 @@ static void test_mailbox_write_fails(void **state)
 
 static int set_policy(const char *key, const char *value)
 {
-    return kedge_agent_policy_set(&device.agent, kedge_bytes(key, strlen(key)), kedge_bytes(value, strlen(value)));
+    return kedge_agent_policy_set(&device.agent, kedge_bytes(key, strlen(key)),
+                                  kedge_bytes(value, strlen(value)));
 }
 
 /* A policy is accepted and forgotten, or set although the build locks it. */

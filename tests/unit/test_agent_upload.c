@@ -17,9 +17,12 @@ static int set_up(void **state)
 {
     (void)state;
     agent_device_open(&device);
-    test_image_make(&old_image, &(struct test_image){.size = 3 * SECTOR + 100, .version = {1, 0, 0, 0}, .seed = 1});
-    test_image_make(&new_image, &(struct test_image){.size = 4 * SECTOR + 777, .version = {2, 0, 0, 0}, .seed = 2});
-    test_image_make(&other, &(struct test_image){.size = 2 * SECTOR, .version = {3, 0, 0, 0}, .seed = 3});
+    test_image_make(&old_image, &(struct test_image){
+                                    .size = 3 * SECTOR + 100, .version = {1, 0, 0, 0}, .seed = 1});
+    test_image_make(&new_image, &(struct test_image){
+                                    .size = 4 * SECTOR + 777, .version = {2, 0, 0, 0}, .seed = 2});
+    test_image_make(&other,
+                    &(struct test_image){.size = 2 * SECTOR, .version = {3, 0, 0, 0}, .seed = 3});
     agent_device_put(&device, false, 0, &old_image);
     agent_device_power_on(&device);
     return 0;
@@ -53,7 +56,8 @@ static void holds(const struct test_file *file)
 /* A client with any chunk size fails to upload, or the slot holds other bytes than it sent. */
 static void test_every_chunk_size(void **state)
 {
-    static const uint32_t chunks[] = {32, 33, 53, 128, 256, 340, 511, 512, 994, 1448, 2014, 4000, 4096};
+    static const uint32_t chunks[] = {32,  33,  53,   128,  256,  340, 511,
+                                      512, 994, 1448, 2014, 4000, 4096};
 
     (void)state;
     for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
@@ -78,8 +82,9 @@ static void test_write_block(void **state)
     for (uint32_t block = 4; block <= 32; block *= 8) {
         device.flash[KEDGE_EXTERNAL].geometry.write_block = block;
         agent_device_power_on(&device);
-        assert_int_equal(agent_device_upload(&device, block == 4 ? &new_image : &other, 333, true,
-                                             NULL, &reply), 0);
+        assert_int_equal(
+            agent_device_upload(&device, block == 4 ? &new_image : &other, 333, true, NULL, &reply),
+            0);
         assert_true(reply.match);
         holds(block == 4 ? &new_image : &other);
     }
@@ -89,14 +94,17 @@ static void test_write_block(void **state)
 static void test_first_chunk_checks(void **state)
 {
     uint8_t bytes[64], sha[33] = {0};
-    const struct kedge_upload_request good = {.peer = 1, .has_off = true, .has_len = true,
-                                              .len = 5000, .data = kedge_bytes(bytes, sizeof(bytes))};
+    const struct kedge_upload_request good = {.peer = 1,
+                                              .has_off = true,
+                                              .has_len = true,
+                                              .len = 5000,
+                                              .data = kedge_bytes(bytes, sizeof(bytes))};
     struct kedge_upload_request r;
 
     (void)state;
     memcpy(bytes, new_image.bytes, sizeof(bytes));
-#define EXPECT(status) \
-    assert_int_equal(kedge_agent_upload(&device.agent, &r, &reply), status); \
+#define EXPECT(status)                                                                             \
+    assert_int_equal(kedge_agent_upload(&device.agent, &r, &reply), status);                       \
     assert_true(device.agent.detail[0] != '\0')
     r = good, r.has_off = false;
     EXPECT(KEDGE_AGENT_INVALID_OFFSET);
@@ -157,7 +165,8 @@ static void test_wrong_offsets(void **state)
     for (off = reply.off; off < f->size; off = reply.off) {
         const uint32_t next = off;
 
-        assert_int_equal(agent_device_chunk(&device, f, 0, 512, true, &reply), 0); /* repeated first */
+        assert_int_equal(agent_device_chunk(&device, f, 0, 512, true, &reply),
+                         0); /* repeated first */
         assert_int_equal(reply.off, next);
         assert_int_equal(agent_device_chunk(&device, f, next + 1, 16, true, &reply), 0);
         assert_int_equal(reply.off, next);
@@ -181,7 +190,10 @@ static void test_wrong_offsets(void **state)
 /* More data than announced runs over the image behind it. */
 static void test_overrun(void **state)
 {
-    struct kedge_upload_request r = {.peer = 1, .has_off = true, .has_len = true, .len = 100,
+    struct kedge_upload_request r = {.peer = 1,
+                                     .has_off = true,
+                                     .has_len = true,
+                                     .len = 100,
                                      .data = kedge_bytes(new_image.bytes, 64)};
 
     (void)state;
@@ -202,7 +214,8 @@ static void test_one_erase_a_call(void **state)
         struct test_file file;
         uint32_t most = 0, before;
 
-        test_image_make(&file, &(struct test_image){.size = sizes[i % 3], .seed = (uint8_t)(10 + i)});
+        test_image_make(&file,
+                        &(struct test_image){.size = sizes[i % 3], .seed = (uint8_t)(10 + i)});
         agent_device_put(&device, true, 1, &old_image);
         agent_device_put(&device, true, 2, &old_image);
         reply.off = 0;
@@ -250,7 +263,8 @@ static void test_resume_after_reset(void **state)
         agent_device_put(&device, true, 2, &old_image);
         reply.off = 0;
         do {
-            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 350, true, &reply), 0);
+            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 350, true, &reply),
+                             0);
         } while (reply.off < stop);
         agent_device_power_on(&device);
         assert_int_equal(listed(&second), 1);
@@ -258,10 +272,15 @@ static void test_resume_after_reset(void **state)
         assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 350, true, &reply), 0);
         assert_int_equal(reply.off, 0);
         assert_int_equal(agent_device_chunk(&device, &new_image, 0, 350, true, &reply), 0);
-        assert_int_equal(reply.off, stop < SECTOR ? 32 : stop / SECTOR * SECTOR + (stop % SECTOR > SECTOR - 350 ? reply.off - stop / SECTOR * SECTOR : 0));
+        assert_int_equal(reply.off, stop < SECTOR ? 32
+                                                  : stop / SECTOR * SECTOR +
+                                                        (stop % SECTOR > SECTOR - 350
+                                                             ? reply.off - stop / SECTOR * SECTOR
+                                                             : 0));
         assert_true(reply.off % SECTOR == 0 || reply.off == 32);
         while (reply.off < new_image.size) {
-            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 350, true, &reply), 0);
+            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 350, true, &reply),
+                             0);
         }
         assert_true(reply.match);
         holds(&new_image);
@@ -288,7 +307,8 @@ static void test_no_wrong_resume(void **state)
     /* an upload without sha leaves nothing to resume */
     reply.off = 0;
     while (reply.off < 3 * SECTOR) {
-        assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 1000, false, &reply), 0);
+        assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 1000, false, &reply),
+                         0);
     }
     agent_device_power_on(&device);
     assert_int_equal(agent_device_chunk(&device, &new_image, 0, 1000, false, &reply), 0);
@@ -342,7 +362,10 @@ static void test_mismatch(void **state)
 /* Two clients at once: bytes of both in one slot. */
 static void test_several_clients(void **state)
 {
-    struct kedge_upload_request b = {.peer = 2, .has_off = true, .has_len = true, .len = other.size,
+    struct kedge_upload_request b = {.peer = 2,
+                                     .has_off = true,
+                                     .has_len = true,
+                                     .len = other.size,
                                      .sha = kedge_bytes(other.sha, 32),
                                      .data = kedge_bytes(other.bytes, 512)};
 
@@ -361,7 +384,8 @@ static void test_several_clients(void **state)
     assert_int_equal(kedge_agent_upload(&device.agent, &b, &reply), 0);
     assert_int_equal(reply.off, 32);
     /* the first comes back with an offset that would fit */
-    assert_int_equal(agent_device_chunk(&device, &new_image, 32, 512, true, &reply), KEDGE_AGENT_BUSY);
+    assert_int_equal(agent_device_chunk(&device, &new_image, 32, 512, true, &reply),
+                     KEDGE_AGENT_BUSY);
     /* the same file from another connection: resume at once */
     assert_int_equal(agent_device_chunk(&device, &other, 0, 512, true, &reply), 0);
     assert_int_equal(reply.off, 32);
@@ -381,14 +405,16 @@ static void test_half_way_offers_nothing(void **state)
 
     (void)state;
     /* the same sizes as the new one: its TLVs would fit under the new header */
-    test_image_make(&twin, &(struct test_image){.size = new_image.size, .version = {1, 9, 0, 0}, .seed = 77});
+    test_image_make(
+        &twin, &(struct test_image){.size = new_image.size, .version = {1, 9, 0, 0}, .seed = 77});
     for (uint32_t stop = 1; stop < new_image.size; stop += 500) {
         agent_device_put(&device, true, 0, &twin);
         agent_device_put(&device, true, 2, &other);
         agent_device_power_on(&device);
         reply.off = 0;
         do {
-            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 500, false, &reply), 0);
+            assert_int_equal(agent_device_chunk(&device, &new_image, reply.off, 500, false, &reply),
+                             0);
             assert_int_equal(listed(&second), reply.off == new_image.size ? 2 : 1);
             (void)kedge_agent_idle(&device.agent);
         } while (reply.off < stop);
@@ -413,7 +439,8 @@ static void test_short_image_leaves_no_old_one(void **state)
 
     (void)state;
     test_image_make(&tiny, &(struct test_image){.size = 400, .version = {2, 0, 0, 0}, .seed = 5});
-    test_image_make(&bigger, &(struct test_image){.size = SECTOR + 1, .version = {2, 0, 0, 0}, .seed = 6});
+    test_image_make(&bigger,
+                    &(struct test_image){.size = SECTOR + 1, .version = {2, 0, 0, 0}, .seed = 6});
     for (unsigned base = 0; base <= 2; base++) {
         for (unsigned i = 0; i < 4; i++) {
             const struct test_file *const file = i % 2 == 0 ? &tiny : &bigger;
@@ -421,7 +448,8 @@ static void test_short_image_leaves_no_old_one(void **state)
             agent_device_put(&device, true, base, &other);
             reply.off = 0;
             do {
-                assert_int_equal(agent_device_chunk(&device, file, reply.off, 200, true, &reply), 0);
+                assert_int_equal(agent_device_chunk(&device, file, reply.off, 200, true, &reply),
+                                 0);
                 while (i >= 2 && kedge_agent_idle(&device.agent)) {
                 }
             } while (reply.off < file->size);
@@ -456,12 +484,14 @@ static void test_slot_in_use(void **state)
     (void)state;
     agent_device_put(&device, true, 2, &other);
     agent_device_trailer(&device, TRAILER_TESTING);
-    assert_int_equal(agent_device_chunk(&device, &new_image, 0, 512, true, &reply), KEDGE_AGENT_NO_FREE_SLOT);
+    assert_int_equal(agent_device_chunk(&device, &new_image, 0, 512, true, &reply),
+                     KEDGE_AGENT_NO_FREE_SLOT);
     assert_int_equal(kedge_agent_erase(&device.agent, 1), KEDGE_AGENT_NO_FREE_SLOT);
     agent_device_trailer(&device, TRAILER_CONFIRMED);
     agent_device_trailer(&device, TRAILER_ASKS_PERMANENT);
     device.agent.policy.value[KEDGE_POLICY_ERASE_PENDING] = 1;
-    assert_int_equal(agent_device_chunk(&device, &new_image, 0, 512, true, &reply), KEDGE_AGENT_NO_FREE_SLOT);
+    assert_int_equal(agent_device_chunk(&device, &new_image, 0, 512, true, &reply),
+                     KEDGE_AGENT_NO_FREE_SLOT);
     assert_int_equal(kedge_agent_erase(&device.agent, 1), KEDGE_AGENT_NO_FREE_SLOT);
     holds(&(struct test_file){.size = 0});
     device.agent.policy.value[KEDGE_POLICY_ERASE_PENDING] = 0;
@@ -480,15 +510,19 @@ static void test_padded_files(void **state)
         struct kedge_trailer trailer;
         int status = 0;
 
-        test_image_make(&file, &(struct test_image){.size = 2 * SECTOR, .version = {2, 1, 0, 0},
-                                                    .seed = (uint8_t)(30 + i), .foreign = foreign});
+        test_image_make(&file, &(struct test_image){.size = 2 * SECTOR,
+                                                    .version = {2, 1, 0, 0},
+                                                    .seed = (uint8_t)(30 + i),
+                                                    .foreign = foreign});
         test_file_pad(&file, confirm);
         assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
         reply.off = 0;
         do {
             status = agent_device_chunk(&device, &file, reply.off, 1448, sha, &reply);
-            assert_true(agent_device_mailbox(&device).magic == KEDGE_MAGIC_UNSET || reply.off == SLOT_SIZE);
-            if (status == 0 && reset && reply.off > IMAGE_MAX && reply.off < SLOT_SIZE && device.now_ms < i) {
+            assert_true(agent_device_mailbox(&device).magic == KEDGE_MAGIC_UNSET ||
+                        reply.off == SLOT_SIZE);
+            if (status == 0 && reset && reply.off > IMAGE_MAX && reply.off < SLOT_SIZE &&
+                device.now_ms < i) {
                 device.now_ms = i; /* once */
                 agent_device_power_on(&device);
                 assert_int_equal(agent_device_chunk(&device, &file, 0, 1448, sha, &reply), 0);
@@ -502,7 +536,8 @@ static void test_padded_files(void **state)
             /* the Go client sends its last chunk for ever: no wear, the same answer */
             const uint32_t erases = kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases;
 
-            assert_int_equal(agent_device_chunk(&device, &file, SLOT_SIZE - 10, 10, sha, &reply), KEDGE_AGENT_DENIED);
+            assert_int_equal(agent_device_chunk(&device, &file, SLOT_SIZE - 10, 10, sha, &reply),
+                             KEDGE_AGENT_DENIED);
             assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases, erases);
             continue;
         }
@@ -528,7 +563,8 @@ static void test_padded_file_with_data_in_trailer_sector(void **state)
     (void)state;
     test_file_pad(&file, false);
     file.bytes[IMAGE_MAX + 100] = 0;
-    assert_int_equal(agent_device_upload(&device, &file, 512, false, NULL, &reply), KEDGE_AGENT_TOO_LARGE);
+    assert_int_equal(agent_device_upload(&device, &file, 512, false, NULL, &reply),
+                     KEDGE_AGENT_TOO_LARGE);
 }
 
 /* One bad moment of the bus or the chip ends or corrupts an upload. */
@@ -546,7 +582,9 @@ static void test_single_faults(void **state)
         for (unsigned kind = 0; kind < 3; kind++) {
             struct kedge_sim_faults faults = {.seed = n};
 
-            *(kind == 0 ? &faults.write_flip_at : kind == 1 ? &faults.op_fail_at : &faults.op_ignore_at) = n;
+            *(kind == 0   ? &faults.write_flip_at
+              : kind == 1 ? &faults.op_fail_at
+                          : &faults.op_ignore_at) = n;
             kedge_sim_restore(device.sim, start);
             agent_device_power_on(&device);
             kedge_sim_arm(device.sim, &faults);
@@ -557,7 +595,8 @@ static void test_single_faults(void **state)
                 assert_int_equal(kind, 0);
                 failures++;
                 assert_int_equal(listed(&second), 1);
-                assert_int_equal(agent_device_upload(&device, &new_image, 512, true, NULL, &reply), 0);
+                assert_int_equal(agent_device_upload(&device, &new_image, 512, true, NULL, &reply),
+                                 0);
             }
             assert_true(reply.match);
             holds(&new_image);
@@ -582,12 +621,13 @@ static void test_single_faults(void **state)
 static void test_lasting_faults(void **state)
 {
     struct kedge_sim_faults dead = {.external_dead = true};
-    struct kedge_sim_faults stuck = {.stuck[0] = {.at = 2 * SECTOR + 9, .device = KEDGE_EXTERNAL,
-                                                  .mask = 0x10, .value = 0}};
+    struct kedge_sim_faults stuck = {
+        .stuck[0] = {.at = 2 * SECTOR + 9, .device = KEDGE_EXTERNAL, .mask = 0x10, .value = 0}};
 
     (void)state;
     kedge_sim_arm(device.sim, &stuck);
-    assert_true(agent_device_upload(&device, &new_image, 512, true, NULL, &reply) >= KEDGE_AGENT_WRITE_FAILED);
+    assert_true(agent_device_upload(&device, &new_image, 512, true, NULL, &reply) >=
+                KEDGE_AGENT_WRITE_FAILED);
     assert_int_equal(agent_device_chunk(&device, &new_image, 2 * SECTOR, 512, true, &reply), 0);
     assert_int_equal(reply.off, 0); /* the session is over */
     kedge_sim_arm(device.sim, &dead);
@@ -610,7 +650,8 @@ static void test_erase(void **state)
     assert_int_equal(kedge_agent_erase(&device.agent, 0), KEDGE_AGENT_INVALID_SLOT);
     assert_int_equal(kedge_agent_erase(&device.agent, 2), KEDGE_AGENT_INVALID_SLOT);
     assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
-    assert_true(kedge_all(kedge_bytes(agent_device_secondary(&device), SLOT_SIZE + 2 * SECTOR), 0xff));
+    assert_true(
+        kedge_all(kedge_bytes(agent_device_secondary(&device), SLOT_SIZE + 2 * SECTOR), 0xff));
     assert_int_equal(listed(&second), 1);
     erases = kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases;
     assert_int_equal(erases, 1 + 5); /* mailbox; units 2 to 6 */
