@@ -69,6 +69,8 @@ static bool was_last(const struct kedge_sim_snapshot *from, uint32_t n, uint64_t
     return kedge_sim_operations(device.sim) == n;
 }
 
+#define HIDDEN 4 /* the kind whose torn word reads as if it had not been touched */
+
 /* One kind of second cut each, in turn; all of them with KEDGE_EXHAUSTIVE set (hours). */
 static bool is_due(uint32_t first, uint32_t n, size_t k, uint64_t seed)
 {
@@ -155,11 +157,41 @@ static void test_a_cut_in_every_recovery(void **state)
     print_message("%llu runs, %llu boots\n", (unsigned long long)runs, (unsigned long long)scenario_boots);
 }
 
+/* A word torn twice, reading untouched each time, must not be written a third time: nWRITE is 2. */
+static void test_hidden_after_hidden(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        if (scenarios[i].event != REVERT || !scenarios[i].twice)
+            continue;
+        scenario_prepare(&scenarios[i]);
+        const uint32_t count = count_operations();
+        for (uint32_t n = count - 6; n < count; n++)
+            for (uint64_t seed = 1; seed <= 40; seed++) {
+                kedge_sim_restore(device.sim, scenario_start);
+                arm(n, &kinds[HIDDEN], seed, KEDGE_SIM_WEAK_CONSTANT);
+                require(scenario_boot() == DEVICE_CUT);
+                struct kedge_sim_snapshot *torn = kedge_sim_snapshot_make(device.sim);
+                for (uint32_t m = 1; m <= count; m++) {
+                    snprintf(where, sizeof(where), "hidden %u, then hidden %u, seed %u", n, m,
+                             (unsigned)seed);
+                    cut_and_settle(torn, m, HIDDEN, seed, KEDGE_SIM_WEAK_CONSTANT);
+                    runs++;
+                    scenario_check(true);
+                }
+                kedge_sim_snapshot_free(torn);
+            }
+        scenario_finish();
+    }
+    print_message("%llu runs\n", (unsigned long long)runs);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_cut_anywhere),
         cmocka_unit_test(test_a_cut_in_every_recovery),
+        cmocka_unit_test(test_hidden_after_hidden),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
