@@ -12,7 +12,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const number = (n) => n.toLocaleString("en-US");
 const hex = (n) => "0x" + n.toString(16).toUpperCase().padStart(6, "0");
 const plural = (n, word) => number(n) + " " + word + (n === 1 ? "" : "s");
-const seconds = (us) => us < 1e6 ? (us / 1e3).toFixed(us < 1e4 ? 2 : 1) + " ms" : (us / 1e6).toFixed(3) + " s";
+const seconds = (us) => us === 0 ? "0" : us < 1e6 ? (us / 1e3).toFixed(us < 1e4 ? 2 : 1) + " ms" : (us / 1e6).toFixed(3) + " s";
 const element = (name, text, attributes = {}) => {
   const made = document.createElement(name);
   if (text !== undefined) made.textContent = text;
@@ -122,6 +122,11 @@ function prepare(canvas, width, height) {
 }
 
 /* ---- filters ---- */
+/* Phases as people ask for them; one that a later Kedge may have comes last. */
+const asked = ["download", "swap", "boot", "validate", "idle", "debugger"];
+const rankOf = (p) => asked.indexOf(record.phases[p]) < 0 ? asked.length : asked.indexOf(record.phases[p]);
+const order = record.phases.map((name, p) => p).sort((a, b) =>
+  rankOf(a) - rankOf(b));
 const present = { device: new Set(op.device), phase: new Set(op.phase) };
 const shown = { device: [true, true], phase: record.phases.map(() => true) };
 const isShown = (i) => shown.device[op.device[i]] && shown.phase[op.phase[i]];
@@ -133,7 +138,7 @@ function addFilter(kind, index, text, swatch) {
   box.addEventListener("change", () => {
     shown[kind][index] = box.checked;
     label.classList.toggle("off", !box.checked);
-    drawTimeline(); show();
+    layAll();
   });
   label.append(box);
   if (swatch) label.append(element("i", undefined, { class: "dot", style: `background:var(--${swatch})` }));
@@ -143,7 +148,7 @@ function addFilter(kind, index, text, swatch) {
 function addFilters() {
   DEVICES.forEach((name, d) => addFilter("device", d, name));
   $("filters").append(element("span", "", { class: "gap" }));
-  record.phases.forEach((name, p) => present.phase.has(p) && addFilter("phase", p, name, "phase-" + name));
+  for (const p of order) if (present.phase.has(p)) addFilter("phase", p, record.phases[p], "phase-" + record.phases[p]);
 }
 
 /* ---- the maps ---- */
@@ -262,26 +267,27 @@ function tipSector(map, event) {
 /* ---- the timeline ---- */
 const GUTTER = 84, STRIP = 12;
 let lanes = [], base = null;
-/* The regions that were touched get room by their size, at least enough for their name. */
+/* The regions that were touched, and in them only the sectors that were, get room. */
 function layLanes(height) {
   const touched = [];
-  for (const device of [0, 1]) {
-    for (const r of ranges(device)) {
-      let seen = false, low = r.start + r.size, high = r.start;
-      for (let i = 0; i < count; i++) {
-        if (op.device[i] === device && op.at[i] < r.start + r.size && op.at[i] + op.size[i] > r.start) {
-          seen = true; low = Math.min(low, op.at[i]); high = Math.max(high, op.at[i] + op.size[i]);
-        }
-      }
-      if (seen) touched.push({ ...r, low: Math.max(low, r.start), high: Math.min(high, r.start + r.size) });
+  for (const device of [0, 1]) for (const r of ranges(device)) {
+    const size = record.parts[device].sector, first = Math.floor(r.start / size);
+    const rank = new Int32Array(Math.floor((r.start + r.size) / size) - first).fill(-1);
+    for (let i = 0; i < count; i++) {
+      if (op.device[i] !== device) continue;
+      const to = Math.min(rank.length, Math.ceil((op.at[i] + op.size[i]) / size) - first);
+      for (let s = Math.max(0, Math.floor(op.at[i] / size) - first); s < to; s++) rank[s] = 0;
     }
+    let rows = 0;
+    rank.forEach((seen, s) => { if (seen === 0) rank[s] = rows++; });
+    if (rows) touched.push({ ...r, first, size, rank, rows });
   }
-  const least = 15, weight = touched.reduce((sum, r) => sum + Math.sqrt(r.high - r.low), 0);
-  const gaps = 4 * touched.length + 10, spare = Math.max(0, height - STRIP - 22 - gaps - least * touched.length);
+  const least = 16, weight = touched.reduce((sum, r) => sum + Math.sqrt(r.rows), 0);
+  const gaps = 4 * touched.length + 10, spare = Math.max(0, height - STRIP - 28 - gaps - least * touched.length);
   let y = STRIP + 8, device = touched.length ? touched[0].device : 0;
   lanes = touched.map((r) => {
     if (r.device !== device) { y += 10; device = r.device; }
-    const lane = { ...r, y, height: least + spare * Math.sqrt(r.high - r.low) / weight };
+    const lane = { ...r, y, height: least + spare * Math.sqrt(r.rows) / weight };
     y += lane.height + 4;
     return lane;
   });
@@ -306,17 +312,30 @@ function drawLanes(c, width) {
     }
   }
 }
+/* On top: who was at work. Neighbours of one phase are one bar (by the clock: while they work). */
+function drawStrip(c, width) {
+  for (let i = 0, from = 0; i < count; i++) {
+    if (!byTime && i + 1 < count && op.phase[i + 1] === op.phase[from]) continue;
+    const x = xOf(from, width), wide = byTime ? op.took[i] * xScale(width) : (i + 1 - from) * xScale(width);
+    if (shown.phase[op.phase[from]]) {
+      c.fillStyle = colour["phase-" + record.phases[op.phase[from]]];
+      c.fillRect(x, 2, Math.max(1, wide), STRIP - 4);
+    }
+    from = i + 1;
+  }
+}
 function drawOperations(c, width) {
   for (let i = 0; i < count; i++) {
     if (!isShown(i)) continue;
     const x = xOf(i, width), wide = Math.max(1.2, byTime ? op.took[i] * xScale(width) : xScale(width) - 0.3);
     c.fillStyle = colour["phase-" + record.phases[op.phase[i]]];
-    c.fillRect(x, 2, Math.max(wide, byTime ? 1 : xScale(width) + 0.5), STRIP - 4);
     for (const lane of lanes) {
-      if (lane.device !== op.device[i] || op.at[i] + op.size[i] <= lane.start || op.at[i] >= lane.start + lane.size) continue;
-      const scale = (lane.height - 4) / Math.max(1, lane.high - lane.low);
-      const y = lane.y + (Math.max(op.at[i], lane.low) - lane.low) * scale;
-      const high = Math.max(op.erase[i] ? 4 : 2, Math.min(op.size[i], lane.high - lane.low) * scale);
+      const sector = op.at[i] / lane.size - lane.first, row = lane.rank[Math.max(0, Math.floor(sector))];
+      const rows = op.size[i] / lane.size;
+      if (lane.device !== op.device[i] || sector + rows <= 0 || sector >= lane.rank.length) continue;
+      const scale = (lane.height - 4) / lane.rows;
+      const y = lane.y + (row + Math.max(0, sector) % 1) * scale + 1;
+      const high = Math.max(op.erase[i] ? 4 : 2, Math.min(rows, lane.rows - row) * scale);
       if (op.erase[i]) { c.globalAlpha = 0.45; c.fillRect(x, y, Math.max(wide, 2), high); c.globalAlpha = 1; }
       else c.fillRect(x, y, wide, Math.min(high, 3));
     }
@@ -341,7 +360,7 @@ function drawTimeline() {
   const c = prepare(base, width, height);
   layLanes(height);
   end = count ? Math.max(1, op.time[count - 1] + op.took[count - 1], ...boots.map((b) => b.time)) : 1;
-  drawLanes(c, width); drawOperations(c, width); drawBoots(c, width, height);
+  drawLanes(c, width); drawStrip(c, width); drawOperations(c, width); drawBoots(c, width, height);
 }
 function drawCursor() {
   const canvas = $("timeline"), width = canvas.clientWidth, c = prepare(canvas, width, 240);
@@ -367,10 +386,12 @@ const operationWords = (i) => {
 
 /* ---- boots, in words ---- */
 const boots = [];
-function addStart(mark) {
+/* A process: the device, or a debugger (`kedge flash write`) while it was off. */
+function addStart(mark, work) {
   const us = Number(mark.text);
   const when = us > 0 && us < 8.64e18 ? new Date(us / 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC" : "";
-  $("boots").append(element("li", `Recording starts ${when}`, { class: "start" }));
+  const who = work.some((words) => words.startsWith("debugger")) ? "Debugger" : "Device started";
+  $("boots").append(element("li", [`${who}, ${when}`, ...work.map((words) => words.replace("debugger, ", ""))].join("; "), { class: "start" }));
 }
 /* What happened between two marks: who erased and programmed what. */
 function workWords(from, to) {
@@ -381,7 +402,7 @@ function workWords(from, to) {
     sums.set(key, sum);
   }
   return [...sums].sort((a, b) => a[0] - b[0]).map(([key, s]) =>
-    `${record.phases[key >> 1]}, ${DEVICES[key & 1]}: ${plural(s.erases, "erase")}, ${plural(s.programs, "program")}`);
+    `${record.phases[key >> 1]}, ${DEVICES[key & 1]}: ` + [s.erases && plural(s.erases, "erase"), s.programs && plural(s.programs, "program")].filter((w) => w).join(", "));
 }
 function addBoot(mark, number_, words, until) {
   const item = element("li", `Boot ${number_}: ${words}`, { "data-op": mark.at, tabindex: "0" });
@@ -397,9 +418,7 @@ function addBoots() {
   let total = 0, fresh = null;
   const flush = (until) => {
     if (!fresh) return;
-    const work = workWords(fresh.at, until);
-    addStart(fresh);
-    if (work.length) $("boots").append(element("li", work.join("; ")));
+    addStart(fresh, workWords(fresh.at, until));
     fresh = null;
   };
   marks.forEach((mark, m) => {
@@ -419,9 +438,9 @@ function addBoots() {
 const totals = {}; // "phase device" -> cells of its row
 function addRows() {
   const body = $("work").tBodies[0];
-  for (let p = 0; p < record.phases.length; p++) for (const d of [0, 1]) {
-    if (!present.phase.has(p) && record.phases[p] !== "download") continue;
-    addRow(body, `${p} ${d}`, record.phases[p], DEVICES[d]);
+  for (const p of order) for (const d of [0, 1]) {
+    const happened = op.phase.some((phase, i) => phase === p && op.device[i] === d);
+    if (happened || record.phases[p] === "download") addRow(body, `${p} ${d}`, record.phases[p], DEVICES[d]);
   }
   for (const d of [0, 1]) addRow(body, `sum ${d}`, "all", DEVICES[d]).classList.add("sum");
 }
@@ -465,8 +484,7 @@ function show() {
   $("count").textContent = `operation ${number(position)} of ${number(count)}`;
   $("now").textContent = count === 0 ? "No operation was recorded." : position === 0 ? "Before the first operation."
     : `${operationWords(position - 1)}; ${seconds(op.time[position - 1])}`;
-  maps.forEach(drawMap);
-  drawCursor();
+  if (laid) { maps.forEach(drawMap); drawCursor(); }
   showFigures();
   let here = null;
   for (const boot of boots) { if (boot.at < position) here = boot; boot.item.classList.remove("here"); }
@@ -506,19 +524,19 @@ function addLegend() {
   legendItem("background:var(--blank)", "blank");
   if (used(BEFORE)) legendItem("background:var(--before)", "image or data from before the record");
   if (used(OUTSIDE)) legendItem("background:var(--outside)", "changed while nothing was recorded");
-  record.phases.forEach((name, p) => present.phase.has(p) && legendItem(`background:var(--phase-${name})`,
-    name === "debugger" ? "put there by a debugger" : `changed in the phase ${name}`));
+  for (const name of order.filter((p) => present.phase.has(p)).map((p) => record.phases[p])) {
+    legendItem(`background:var(--phase-${name})`, name === "debugger" ? "put there by a debugger" : `changed in the phase ${name}`);
+  }
   legendItem("background:linear-gradient(90deg,color-mix(in srgb,var(--soft) 25%,var(--blank)),var(--soft))", "stronger: erased more often");
-  if (record.regions.some((r) => r.name === "spares")) legendItem("border:0;border-left:3px dashed var(--phase-swap)", "spare");
-  legendItem("border-left:3px double var(--phase-boot)", "journal");
+  if (record.regions.some((r) => r.name === "spares")) legendItem("width:0;border-radius:0;border-left:3px dashed var(--phase-swap)", "spare");
+  legendItem("width:0;border-radius:0;border-left:3px double var(--phase-boot)", "journal");
 }
 function addWords() {
   $("title").textContent = record.title;
   $("verdict-line").textContent = record.verdict.line;
   $("verdict-numbers").textContent = record.verdict.numbers;
   $("verdict").className = record.verdict.state > 0 ? "good" : record.verdict.state === 0 ? "bad" : "";
-  const shownBoots = boots.length;
-  $("facts").textContent = `${plural(count, "operation")}, ${plural(shownBoots, "boot")}` +
+  $("facts").textContent = `${plural(count, "operation")}, ${plural(boots.length, "boot")}` +
     (record.skipped ? `; ${plural(record.skipped, "line")} of the trace were not understood and left out` : "");
   record.parts.forEach((part, d) => {
     $("chip-" + d).textContent = `${d === 0 ? "Internal" : "External"} flash `;
@@ -527,7 +545,12 @@ function addWords() {
   for (const line of record.history) $("history").append(element("li", line));
   if (record.history.length === 0) $("history").append(element("li", "No update yet."));
 }
-function layAll() { readColours(); maps.forEach(layMap); drawTimeline(); show(); }
+let laid = false; // a page in the background has no width yet
+function layAll() {
+  laid = $("timeline").clientWidth > GUTTER;
+  if (laid) { readColours(); maps.forEach(layMap); drawTimeline(); }
+  show();
+}
 function fromHash() {
   const wanted = /#op=(\d+)/.exec(location.hash);
   if (wanted) go(Number(wanted[1]));
@@ -538,7 +561,7 @@ function listen() {
   $("play").addEventListener("click", play);
   $("back").addEventListener("click", () => step(-1));
   $("forward").addEventListener("click", () => step(1));
-  $("by-time").addEventListener("change", () => { byTime = $("by-time").checked; drawTimeline(); show(); });
+  $("by-time").addEventListener("change", () => { byTime = $("by-time").checked; layAll(); });
   const seek = (event) => { stop(); go(operationAt(event)); };
   $("timeline").addEventListener("mousedown", seek);
   $("timeline").addEventListener("mousemove", (event) => {
@@ -547,7 +570,7 @@ function listen() {
     if (i < count && event.offsetX >= GUTTER) tip(operationWords(i), event); else hideTip();
   });
   $("timeline").addEventListener("mouseleave", hideTip);
-  addEventListener("resize", layAll);
+  new ResizeObserver(layAll).observe($("timeline"));
   addEventListener("hashchange", fromHash);
   dark.addEventListener("change", layAll);
 }
