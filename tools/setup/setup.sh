@@ -10,7 +10,7 @@ packages=build trees="bearssl mbedtls monocypher zcbor" python=
 case ${1:-build} in
 build | docs) ;;
 demo) packages+=" demo" ;;
-test) packages+=" demo clang python" python=yes ;;
+test) packages+=" demo clang python report" python=yes ;;
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" trees+=" microecc" ;;
 bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
@@ -30,7 +30,7 @@ for tree in $trees; do
     read -r _ variable folder how _ < <(grep "^$tree " "$here/thirdparty.txt")
     [ -n "${!variable:-}" ] || [ -e "$KEDGE_DEPS/$folder" ] || absent+=" $tree"
     case $how$absent in
-    crate*" $tree") cargo --version 2>/dev/null | grep -qE ' 1\.([7-9]|[1-9][0-9])[0-9]*\.' || missing+=" cargo-web" ;;
+    crate*" $tree") cargo --version 2>/dev/null | grep -qE ' 1\.([7-9][0-9]|[1-9][0-9]{2})\.' || missing+=" cargo-web" ;;
     esac
 done
 
