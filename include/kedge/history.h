@@ -6,7 +6,7 @@
 
 #include "kedge/layout.h"
 
-#define KEDGE_HISTORY_RECORDS 8
+#define KEDGE_HISTORY_RECORDS     8
 #define KEDGE_HISTORY_RECORD_SIZE 48
 
 /*  u32 number | reason, verdict, resumed, attempts | version from, to (8 each) | hash[8]
@@ -15,7 +15,7 @@ struct kedge_history {
     uint32_t number; /* counts up; 0: empty record */
     uint8_t reason, verdict, resumed, attempts;
     struct kedge_version from, to;
-    uint8_t hash[8]; /* first bytes of the image hash of `to` */
+    uint8_t hash[8];                          /* first bytes of the image hash of `to` */
     uint8_t erases_internal, erases_external; /* saturating counts */
     uint16_t retries, repaired;
 };

@@ -22,33 +22,34 @@
  *      68  u32 reserved
  *      72  history: 8 records of 48 B
  *     456  u8  same[32]  u8 backed[32]                  bit i: unit i is equal / already in backup
- *     520  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit */
-#define KEDGE_PLAN_STATE 4
-#define KEDGE_PLAN_ATTEMPTS 5
-#define KEDGE_PLAN_TYPE 6
-#define KEDGE_PLAN_METHOD 7
-#define KEDGE_PLAN_BASE 8
-#define KEDGE_PLAN_OLD_BASE 9
-#define KEDGE_PLAN_SPARE 10
-#define KEDGE_PLAN_FLAGS 11
-#define KEDGE_PLAN_UNITS 12
-#define KEDGE_PLAN_K_OLD 13
-#define KEDGE_PLAN_K_NEW 14
-#define KEDGE_PLAN_UNDO 15
-#define KEDGE_PLAN_PC 16
-#define KEDGE_PLAN_PC_ABORT 18
-#define KEDGE_PLAN_SIZE_OLD 20
-#define KEDGE_PLAN_SIZE_NEW 24
-#define KEDGE_PLAN_COUNTER 28
+ *     520  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit
+ */
+#define KEDGE_PLAN_STATE       4
+#define KEDGE_PLAN_ATTEMPTS    5
+#define KEDGE_PLAN_TYPE        6
+#define KEDGE_PLAN_METHOD      7
+#define KEDGE_PLAN_BASE        8
+#define KEDGE_PLAN_OLD_BASE    9
+#define KEDGE_PLAN_SPARE       10
+#define KEDGE_PLAN_FLAGS       11
+#define KEDGE_PLAN_UNITS       12
+#define KEDGE_PLAN_K_OLD       13
+#define KEDGE_PLAN_K_NEW       14
+#define KEDGE_PLAN_UNDO        15
+#define KEDGE_PLAN_PC          16
+#define KEDGE_PLAN_PC_ABORT    18
+#define KEDGE_PLAN_SIZE_OLD    20
+#define KEDGE_PLAN_SIZE_NEW    24
+#define KEDGE_PLAN_COUNTER     28
 #define KEDGE_PLAN_COUNTER_NEW 32
-#define KEDGE_PLAN_ID_OLD 36
-#define KEDGE_PLAN_ID_NEW 44
+#define KEDGE_PLAN_ID_OLD      36
+#define KEDGE_PLAN_ID_NEW      44
 #define KEDGE_PLAN_VERSION_OLD 52
 #define KEDGE_PLAN_VERSION_NEW 60
-#define KEDGE_PLAN_HISTORY 72
-#define KEDGE_PLAN_SAME 456
-#define KEDGE_PLAN_BACKED 488
-#define KEDGE_PLAN_TABLES 520
+#define KEDGE_PLAN_HISTORY     72
+#define KEDGE_PLAN_SAME        456
+#define KEDGE_PLAN_BACKED      488
+#define KEDGE_PLAN_TABLES      520
 
 enum kedge_state { KEDGE_STATE_IDLE, KEDGE_STATE_RUN, KEDGE_STATE_TRIAL };
 
@@ -72,13 +73,13 @@ enum kedge_method {
 
 /* Flags: cleared by every PHASE record. */
 #define KEDGE_PLAN_TRAILER_DONE 0x01 /* the primary's trailer was written early (chip dead) */
-#define KEDGE_PLAN_REQUESTED 0x02    /* made from the mailbox, which must be consumed */
-#define KEDGE_PLAN_WIPE 0x04         /* the secondary is to be erased (policy after_confirm) */
+#define KEDGE_PLAN_REQUESTED    0x02 /* made from the mailbox, which must be consumed */
+#define KEDGE_PLAN_WIPE         0x04 /* the secondary is to be erased (policy after_confirm) */
 
-#define KEDGE_PLAN_COUNTED 0x08      /* attempts come from the last SEAL, not from BODY */
+#define KEDGE_PLAN_COUNTED      0x08 /* attempts come from the last SEAL, not from BODY */
 
-/* Value of a SEAL: what this power-on did. attempts: trials of the image that is about to be booted,
- * 0: this boot is no trial. Count and seal are one word: a cut before it costs no trial. */
+/* Value of a SEAL: what this power-on did. attempts: trials of the image that is about to be
+ * booted, 0: this boot is no trial. Count and seal are one word: a cut before it costs no trial. */
 #define KEDGE_PLAN_SEAL(retries, repaired, attempts)                                               \
     ((uint16_t)((retries) | (unsigned)(repaired) << 6 | (unsigned)(attempts) << 12))
 #define KEDGE_PLAN_SEAL_MOST 63u

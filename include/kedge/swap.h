@@ -19,8 +19,8 @@ struct kedge_strategy {
 extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
 
 struct kedge_boot_hooks {
-    void (*feed)(void *ctx);                                        /* watchdog; in every bounded loop */
-    void (*progress)(void *ctx, uint32_t done, uint32_t total);     /* steps of the program */
+    void (*feed)(void *ctx); /* watchdog; in every bounded loop */
+    void (*progress)(void *ctx, uint32_t done, uint32_t total); /* steps of the program */
     void *ctx;
 };
 
@@ -59,12 +59,12 @@ struct kedge_engine {
     struct kedge_verify verify;           /* keys; result of the last look */
     uint8_t trusted[KEDGE_DIGEST_MAX];    /* digest that a signature vouched for in this power-on */
     uint8_t trusted_size;                 /* 0: none */
-    bool compare;       /* tap: also compare with the primary */
-    bool old;           /* tap: fill crc_old instead of crc_new */
-    bool ahead;         /* the next copy was made while the last one was */
-    bool checked;       /* step VERIFY of the last run found the primary good */
-    bool resumed;       /* this power-on goes on with a program of an earlier one */
-    uint32_t tail_crc;  /* tap: over the bytes behind the hashed ones */
+    bool compare;                         /* tap: also compare with the primary */
+    bool old;                             /* tap: fill crc_old instead of crc_new */
+    bool ahead;                           /* the next copy was made while the last one was */
+    bool checked;                         /* step VERIFY of the last run found the primary good */
+    bool resumed;      /* this power-on goes on with a program of an earlier one */
+    uint32_t tail_crc; /* tap: over the bytes behind the hashed ones */
     uint32_t retries, repaired;
 };
 #define KEDGE_PAGE 256u
@@ -115,10 +115,11 @@ int kedge_engine_run(struct kedge_engine *engine);
  * -> verdict of the candidate; GOOD: base, k_new, ... are set. */
 struct kedge_rules {
     const struct kedge_strategy *strategy;
-    bool install;        /* no old image to keep; the backup is looked at too */
-    bool refuse_older;   /* policy downgrade = refuse */
+    bool install;      /* no old image to keep; the backup is looked at too */
+    bool refuse_older; /* policy downgrade = refuse */
 };
-enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, const struct kedge_rules *rules);
+enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine,
+                                        const struct kedge_rules *rules);
 /* Copy what engine->verify found about the primary into the plan's old half. */
 void kedge_plan_old(struct kedge_engine *engine);
 /* Start a program of `type` at pc 0. */

@@ -1,14 +1,14 @@
-/* The loader: collects the facts that decide() asks for, does what it says. Every action either ends
- * the boot or changes the facts; eight actions are enough for every case (SWAP.md 4). */
+/* The loader: collects the facts that decide() asks for, does what it says. Every action either
+ * ends the boot or changes the facts; eight actions are enough for every case (SWAP.md 4). */
 #include "kedge/boot.h"
 
 #include <string.h>
 
 #include "boot/decide.h"
 
-#define ACTIONS 8 /* rounds of the table that change something */
-#define ROUNDS 64 /* with all the questions between them */
-#define TRIES 4   /* of a read or probe of the external chip */
+#define ACTIONS 8  /* rounds of the table that change something */
+#define ROUNDS  64 /* with all the questions between them */
+#define TRIES   4  /* of a read or probe of the external chip */
 
 struct loader {
     const struct kedge_boot_config *config;
@@ -29,7 +29,8 @@ size_t kedge_boot_state_size(const struct kedge_layout *layout)
     return 8u + ALIGNED(sizeof(struct loader)) + KEDGE_PAGE + kedge_plan_size(&layout->pairs[0]);
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------
+ */
 
 static void ask_alive(struct loader *l)
 {
@@ -46,8 +47,8 @@ static void ask_request(struct loader *l)
     int rc = KEDGE_E_IO;
     for (unsigned i = 0; i < TRIES && rc != 0; i++)
         rc = kedge_slot_trailer(&l->engine.pair->secondary, 3, &trailer);
-    l->facts.request = (uint8_t)(1 + (rc == 0 ? kedge_trailer_request(&trailer)
-                                              : KEDGE_REQUEST_NONE));
+    l->facts.request =
+        (uint8_t)(1 + (rc == 0 ? kedge_trailer_request(&trailer) : KEDGE_REQUEST_NONE));
     if (rc != 0)
         ask_alive(l);
 }
@@ -58,9 +59,9 @@ static void ask_confirmed(struct loader *l)
     const struct kedge_slot *slot = &l->engine.pair->primary;
     const struct kedge_trailer_place place = kedge_trailer_place(slot->max_align);
     const uint8_t *word = l->engine.unit.at + place.size - place.image_ok;
-    const bool set = kedge_engine_tail(&l->engine) && word[0] == 1 &&
-                     kedge_all(kedge_bytes(word + 1, place.block - 1u),
-                               slot->region.flash->geometry.erased);
+    const bool set =
+        kedge_engine_tail(&l->engine) && word[0] == 1 &&
+        kedge_all(kedge_bytes(word + 1, place.block - 1u), slot->region.flash->geometry.erased);
     l->facts.confirmed = set ? KEDGE_YES : KEDGE_NO;
 }
 
@@ -78,8 +79,7 @@ static void look_at_primary(struct loader *l, bool tables)
     const uint8_t *digest = l->engine.verify.digest;
     l->engine.old = true;
     l->engine.compare = false;
-    const enum kedge_verdict verdict =
-        kedge_engine_look(&l->engine, KEDGE_PRIMARY, 0, tables);
+    const enum kedge_verdict verdict = kedge_engine_look(&l->engine, KEDGE_PRIMARY, 0, tables);
     if (verdict != KEDGE_IMAGE_GOOD) {
         l->facts.primary = KEDGE_PRIMARY_BAD;
         l->report->verdict = (uint8_t)verdict;
@@ -104,7 +104,8 @@ static uint8_t find_candidate(struct loader *l, bool install)
     l->installing = install;
     if (verdict == KEDGE_IMAGE_GOOD)
         return KEDGE_YES;
-    l->report->verdict = (uint8_t)verdict;
+    if (!install) /* else what counts is what is wrong with the primary */
+        l->report->verdict = (uint8_t)verdict;
     ask_alive(l); /* a chip that died meanwhile is no reason to refuse anything */
     return KEDGE_NO;
 }
@@ -128,7 +129,8 @@ static void ask_old(struct loader *l)
         ask_alive(l);
 }
 
-/* ---- actions ---------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------
+ */
 
 /* Facts that a change of state or of the secondary makes stale. */
 static void forget(struct loader *l)
@@ -306,38 +308,84 @@ static void do_boot(struct loader *l)
 static void act(struct loader *l, enum kedge_action action)
 {
     switch (action) {
-    case KEDGE_ASK_ALIVE: ask_alive(l); break;
-    case KEDGE_ASK_REQUEST: ask_request(l); break;
-    case KEDGE_ASK_CONFIRMED: ask_confirmed(l); break;
-    case KEDGE_ASK_PRIMARY: look_at_primary(l, false); break;
-    case KEDGE_ASK_OLD: ask_old(l); break;
-    case KEDGE_ASK_CANDIDATE: ask_candidate(l); break;
-    case KEDGE_ASK_ANY: l->facts.any = find_candidate(l, true); break;
-    case KEDGE_DO_TAKE_OVER: (void)take_over(l); break;
-    case KEDGE_DO_RUN: do_run(l); break;
-    case KEDGE_DO_RESTORE: start(l, KEDGE_TYPE_RESTORE, 0, KEDGE_REASON_RESTORED); break;
-    case KEDGE_DO_REVERT: do_revert(l); break;
-    case KEDGE_DO_INSTALL: start(l, KEDGE_TYPE_INSTALL, 0, KEDGE_REASON_INSTALLED); break;
-    case KEDGE_DO_PLAN: do_plan(l); break;
-    case KEDGE_DO_LATCH: do_latch(l); break;
+    case KEDGE_ASK_ALIVE:
+        ask_alive(l);
+        break;
+    case KEDGE_ASK_REQUEST:
+        ask_request(l);
+        break;
+    case KEDGE_ASK_CONFIRMED:
+        ask_confirmed(l);
+        break;
+    case KEDGE_ASK_PRIMARY:
+        look_at_primary(l, false);
+        break;
+    case KEDGE_ASK_OLD:
+        ask_old(l);
+        break;
+    case KEDGE_ASK_CANDIDATE:
+        ask_candidate(l);
+        break;
+    case KEDGE_ASK_ANY:
+        l->facts.any = find_candidate(l, true);
+        break;
+    case KEDGE_DO_TAKE_OVER:
+        (void)take_over(l);
+        break;
+    case KEDGE_DO_RUN:
+        do_run(l);
+        break;
+    case KEDGE_DO_RESTORE:
+        start(l, KEDGE_TYPE_RESTORE, 0, KEDGE_REASON_RESTORED);
+        break;
+    case KEDGE_DO_REVERT:
+        do_revert(l);
+        break;
+    case KEDGE_DO_INSTALL:
+        start(l, KEDGE_TYPE_INSTALL, 0, KEDGE_REASON_INSTALLED);
+        break;
+    case KEDGE_DO_PLAN:
+        do_plan(l);
+        break;
+    case KEDGE_DO_LATCH:
+        do_latch(l);
+        break;
     case KEDGE_DO_REPLACED:
     case KEDGE_DO_GIVE_UP:
         settle(l, action == KEDGE_DO_REPLACED ? KEDGE_REASON_REPLACED : KEDGE_REASON_RESTORED, 0);
         l->facts.request = 1 + KEDGE_REQUEST_NONE; /* enough for one boot */
         break;
-    case KEDGE_DO_KEEP: settle(l, KEDGE_REASON_CANNOT_REVERT, 0); break;
-    case KEDGE_DO_CLEAR: clear(l, KEDGE_REASON_TORN_REQUEST); break;
-    case KEDGE_DO_REFUSE: clear(l, KEDGE_REASON_REFUSED); break;
-    case KEDGE_DO_WIPE: do_wipe(l); break;
-    case KEDGE_DO_TRY: do_try(l); break;
-    case KEDGE_DO_DEGRADED: do_degraded(l); break;
-    case KEDGE_DO_WAIT: do_wait(l); break;
-    case KEDGE_DO_BOOT: do_boot(l); break;
-    case KEDGE_DO_RECOVER: break;
+    case KEDGE_DO_KEEP:
+        settle(l, KEDGE_REASON_CANNOT_REVERT, 0);
+        break;
+    case KEDGE_DO_CLEAR:
+        clear(l, KEDGE_REASON_TORN_REQUEST);
+        break;
+    case KEDGE_DO_REFUSE:
+        clear(l, KEDGE_REASON_REFUSED);
+        break;
+    case KEDGE_DO_WIPE:
+        do_wipe(l);
+        break;
+    case KEDGE_DO_TRY:
+        do_try(l);
+        break;
+    case KEDGE_DO_DEGRADED:
+        do_degraded(l);
+        break;
+    case KEDGE_DO_WAIT:
+        do_wait(l);
+        break;
+    case KEDGE_DO_BOOT:
+        do_boot(l);
+        break;
+    case KEDGE_DO_RECOVER:
+        break;
     }
 }
 
-/* ---- the boot --------------------------------------------------------------------------------- */
+/* ---- the boot ---------------------------------------------------------------------------------
+ */
 
 /* Without a journal a trial cannot be undone: there is no table of the old image. */
 static void open_without_journal(struct loader *l)

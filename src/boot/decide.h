@@ -51,7 +51,7 @@ enum kedge_action {
     KEDGE_DO_REVERT,
     KEDGE_DO_INSTALL,
     KEDGE_DO_PLAN,
-    KEDGE_DO_LATCH,   /* the confirmation */
+    KEDGE_DO_LATCH, /* the confirmation */
     KEDGE_DO_REPLACED,
     KEDGE_DO_GIVE_UP, /* the program; the primary is good */
     KEDGE_DO_WIPE,    /* the secondary, after a confirmation */

@@ -6,16 +6,16 @@
 
 #include "kedge/plan.h"
 
-#define NUMBER 0
-#define REASON 4
-#define VERDICT 5
-#define RESUMED 6
+#define NUMBER   0
+#define REASON   4
+#define VERDICT  5
+#define RESUMED  6
 #define ATTEMPTS 7
-#define FROM 8
-#define TO 16
-#define HASH 24
-#define ERASES 32
-#define RETRIES 34
+#define FROM     8
+#define TO       16
+#define HASH     24
+#define ERASES   32
+#define RETRIES  34
 #define REPAIRED 36
 
 static uint32_t at_number(uint32_t number)

@@ -16,8 +16,7 @@ bool kedge_plan_fits(const uint8_t *plan, const struct kedge_pair *pair)
     const unsigned units = pair->primary.units;
     return kedge_le32(plan) == KEDGE_PLAN_MAGIC && plan[KEDGE_PLAN_UNITS] == units &&
            kedge_plan_k(plan) <= units && plan[KEDGE_PLAN_STATE] <= KEDGE_STATE_TRIAL &&
-           plan[KEDGE_PLAN_METHOD] < KEDGE_METHODS &&
-           plan[KEDGE_PLAN_TYPE] <= KEDGE_TYPE_INSTALL &&
+           plan[KEDGE_PLAN_METHOD] < KEDGE_METHODS && plan[KEDGE_PLAN_TYPE] <= KEDGE_TYPE_INSTALL &&
            plan[KEDGE_PLAN_BASE] + kedge_plan_k(plan) <= pair->secondary.units + 0u &&
            plan[KEDGE_PLAN_OLD_BASE] + kedge_plan_k(plan) <= pair->secondary.units + 0u &&
            plan[KEDGE_PLAN_SPARE] <= pair->secondary.units;
@@ -62,9 +61,9 @@ static void exchange(uint8_t *a, uint8_t *b, size_t size)
 
 void kedge_plan_reverse(uint8_t *plan)
 {
-    static const uint8_t back[KEDGE_METHODS] = {
-        KEDGE_METHOD_TOGGLE, KEDGE_METHOD_INPLACE, KEDGE_METHOD_OVERWRITE,
-        KEDGE_METHOD_FROM_BACKUP, KEDGE_METHOD_BACKUP};
+    static const uint8_t back[KEDGE_METHODS] = {KEDGE_METHOD_TOGGLE, KEDGE_METHOD_INPLACE,
+                                                KEDGE_METHOD_OVERWRITE, KEDGE_METHOD_FROM_BACKUP,
+                                                KEDGE_METHOD_BACKUP};
     const size_t table = 4u * plan[KEDGE_PLAN_UNITS];
     plan[KEDGE_PLAN_METHOD] = back[plan[KEDGE_PLAN_METHOD]];
     exchange(plan + KEDGE_PLAN_BASE, plan + KEDGE_PLAN_OLD_BASE, 1);
@@ -205,7 +204,8 @@ static enum kedge_verdict search(struct kedge_engine *engine, const struct kedge
     return equal < 0 ? worst : consider(engine, rules, name, (uint8_t)equal, &differ);
 }
 
-enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, const struct kedge_rules *rules)
+enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine,
+                                        const struct kedge_rules *rules)
 {
     uint8_t *plan = engine->journal.body.at;
     enum kedge_verdict verdict = KEDGE_IMAGE_ABSENT;

@@ -5,10 +5,10 @@
 
 #include "kedge/swap.h"
 
-#define READS 4      /* of a source, before it is repaired or given up */
-#define WRITES 3     /* erase + program + read back */
+#define READS      4 /* of a source, before it is repaired or given up */
+#define WRITES     3 /* erase + program + read back */
 #define READ_BACKS 3 /* a difference may be the bus */
-#define STEADY 8     /* equal reads of a word that decides something */
+#define STEADY     8 /* equal reads of a word that decides something */
 
 static void feed(const struct kedge_engine *engine)
 {
@@ -48,7 +48,8 @@ int kedge_engine_log(struct kedge_engine *engine, uint16_t kind, uint16_t value)
     return kedge_journal_take_over(&engine->journal);
 }
 
-/* ---- authenticating --------------------------------------------------------------------------- */
+/* ---- authenticating ---------------------------------------------------------------------------
+ */
 
 /* Bytes as they were hashed: CRC tables and equality come from these and no others. */
 static int tap(void *ctx, uint32_t at, struct kedge_bytes data)
@@ -131,7 +132,8 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     return verdict;
 }
 
-/* ---- one unit --------------------------------------------------------------------------------- */
+/* ---- one unit ---------------------------------------------------------------------------------
+ */
 
 /* Flip the one bit whose syndrome explains a wrong CRC. A bit p places before the end changes the
  * CRC by the polynomial shifted p times. */
@@ -268,7 +270,8 @@ static int store(struct kedge_engine *engine, const struct spot *to)
     return rc;
 }
 
-/* ---- two units at once ------------------------------------------------------------------------ */
+/* ---- two units at once ------------------------------------------------------------------------
+ */
 
 /* With two spares the unit that save(next) writes is not the only copy of anything that load(i)
  * still needs (tests/model/test_closure.c), so the external chip erases and programs it while the
@@ -300,8 +303,8 @@ static int forward(struct kedge_engine *engine, const struct kedge_copy *save,
     return kedge_region_program(to->region, to->at + o, kedge_bytes(page.at, KEDGE_PAGE));
 }
 
-/* The unit buffer goes to `load`, and meanwhile a unit of the primary to `save`. Whatever goes wrong
- * with the save is left to its own step; *saved: it is done and read back. */
+/* The unit buffer goes to `load`, and meanwhile a unit of the primary to `save`. Whatever goes
+ * wrong with the save is left to its own step; *saved: it is done and read back. */
 static int store_both(struct kedge_engine *engine, const struct spot *load,
                       const struct kedge_copy *copy, bool *saved)
 {
@@ -355,7 +358,8 @@ int kedge_engine_blank(struct kedge_engine *engine, unsigned name, uint32_t at, 
     return rc;
 }
 
-/* ---- the primary's trailer -------------------------------------------------------------------- */
+/* ---- the primary's trailer --------------------------------------------------------------------
+ */
 
 bool kedge_engine_tail(struct kedge_engine *engine)
 {
@@ -425,10 +429,11 @@ int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type)
     return rc != 0 ? rc : KEDGE_E_READBACK;
 }
 
-/* ---- the program ------------------------------------------------------------------------------ */
+/* ---- the program ------------------------------------------------------------------------------
+ */
 
 /* Results of a step: done and to be logged, nothing to do, or an error. */
-#define DONE 1
+#define DONE    1
 #define NOTHING 0
 
 static int consume_mailbox(struct kedge_engine *engine)

@@ -6,9 +6,9 @@
 enum place { NOWHERE, RUNNING, NEW, OLD, SPARE, BACKED };
 
 /* Conditions, all of which must hold. */
-#define HAS_OLD 0x1u
-#define HAS_NEW 0x2u
-#define DIFFERS 0x4u
+#define HAS_OLD    0x1u
+#define HAS_NEW    0x2u
+#define DIFFERS    0x4u
 #define NOT_BACKED 0x8u
 
 struct row {
@@ -33,12 +33,8 @@ static const uint8_t refuge[KEDGE_METHODS] = {OLD, OLD, NOWHERE, BACKED, OLD};
 
 static uint8_t locate(const uint8_t *plan, unsigned place, unsigned i, uint16_t *unit)
 {
-    static const uint8_t slot[] = {0,
-                                   KEDGE_PRIMARY,
-                                   KEDGE_SECONDARY,
-                                   KEDGE_SECONDARY,
-                                   KEDGE_SECONDARY,
-                                   KEDGE_BACKUP};
+    static const uint8_t slot[] = {
+        0, KEDGE_PRIMARY, KEDGE_SECONDARY, KEDGE_SECONDARY, KEDGE_SECONDARY, KEDGE_BACKUP};
     if (place == NEW)
         i += plan[KEDGE_PLAN_BASE];
     else if (place == OLD)

@@ -125,7 +125,8 @@ static void run_scenario(const struct scenario *s, bool twice)
                 const uint64_t seed = n * KINDS + k;
                 kedge_sim_restore(device.sim, scenario_start);
                 arm(n, &kinds[k], seed, weak);
-                snprintf(where, sizeof(where), "cut %u of %u, kind %zu, weak %u", n, count, k, weak);
+                snprintf(where, sizeof(where), "cut %u of %u, kind %zu, weak %u", n, count, k,
+                         weak);
                 require(scenario_boot() == DEVICE_CUT);
                 if (twice) {
                     recover_with_cuts(n, n == count, seed, weak);
@@ -145,7 +146,8 @@ static void test_one_cut_anywhere(void **state)
     (void)state;
     for (size_t i = 0; i < scenario_count; i++)
         run_scenario(&scenarios[i], false);
-    print_message("%llu runs, %llu boots\n", (unsigned long long)runs, (unsigned long long)scenario_boots);
+    print_message("%llu runs, %llu boots\n", (unsigned long long)runs,
+                  (unsigned long long)scenario_boots);
 }
 
 static void test_a_cut_in_every_recovery(void **state)
@@ -154,7 +156,8 @@ static void test_a_cut_in_every_recovery(void **state)
     for (size_t i = 0; i < scenario_count; i++)
         if (scenarios[i].twice)
             run_scenario(&scenarios[i], true);
-    print_message("%llu runs, %llu boots\n", (unsigned long long)runs, (unsigned long long)scenario_boots);
+    print_message("%llu runs, %llu boots\n", (unsigned long long)runs,
+                  (unsigned long long)scenario_boots);
 }
 
 /* A word torn twice, reading untouched each time, must not be written a third time: nWRITE is 2. */

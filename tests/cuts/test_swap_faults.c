@@ -107,8 +107,8 @@ static void test_dead_for_ever(void **state)
         for (uint32_t n = 0; n < operations; n++)
             for (unsigned zero = 0; zero < 2; zero++) {
                 snprintf(where, sizeof(where), "dead for ever after %u of %u", n, operations);
-                restart(&(struct kedge_sim_faults){.seed = n, .dead_from = n,
-                                                   .external_dead = n == 0, .dead_zero = zero});
+                restart(&(struct kedge_sim_faults){
+                    .seed = n, .dead_from = n, .external_dead = n == 0, .dead_zero = zero});
                 for (unsigned life = 0; life < 4; life++)
                     require((scenario_boot() == DEVICE_BOOTED) == whole_primary());
                 require(kedge_sim_violations(device.sim) == 0);
@@ -136,8 +136,8 @@ static void test_one_decayed_bit(void **state)
                     .seed = seed, .cut_at = n, .cut_kind = KEDGE_SIM_CUT_AFTER});
                 require(scenario_boot() == DEVICE_CUT);
                 kedge_sim_decay(device.sim, KEDGE_EXTERNAL, at, (uint8_t)(1u << seed % 8));
-                const bool found = device_has(&device, KEDGE_SECONDARY, scenarios[i].base,
-                                              &new_image);
+                const bool found =
+                    device_has(&device, KEDGE_SECONDARY, scenarios[i].base, &new_image);
                 const bool lost = scenarios[i].event == LOST_PRIMARY && !found;
                 require(scenario_boot() == DEVICE_BOOTED || lost);
                 require(whole_primary() || lost);
@@ -166,8 +166,8 @@ static void test_confirmed_while_degraded(void **state)
     measure(&operations, &reads);
     for (uint32_t n = 0; n < operations; n++) {
         snprintf(where, sizeof(where), "dead after %u of %u, confirmed", n, operations);
-        restart(&(struct kedge_sim_faults){
-            .dead_from = n, .external_dead = n == 0, .dead_lives = 1});
+        restart(
+            &(struct kedge_sim_faults){.dead_from = n, .external_dead = n == 0, .dead_lives = 1});
         const enum device_outcome outcome = scenario_boot();
         if (outcome != DEVICE_BOOTED || device.report.version.major != 2 ||
             device.report.reason != KEDGE_REASON_DEGRADED)

@@ -13,8 +13,8 @@
 
 #include "kedge/swap.h"
 
-#define N 8 /* units of the longest image */
-#define TAG KEDGE_PLAN_VERSION_OLD /* travels with the tables through a reverse */
+#define N         8                      /* units of the longest image */
+#define TAG       KEDGE_PLAN_VERSION_OLD /* travels with the tables through a reverse */
 #define PLAN_SIZE (KEDGE_PLAN_TABLES + 8 * N)
 
 /* Content of a unit: the value of unit i of an image, or what nobody can use. */
@@ -42,10 +42,10 @@ static uint8_t value_of(const uint8_t *plan, bool old, unsigned i)
 
 static bool complain(struct checker *c, const char *what, unsigned pc)
 {
-    snprintf(c->why, sizeof(c->why), "%s: pc %u method %u base %u -> %u k_old %u k_new %u same %02x",
-             what, pc, c->plan[KEDGE_PLAN_METHOD], c->plan[KEDGE_PLAN_BASE],
-             c->plan[KEDGE_PLAN_OLD_BASE], c->plan[KEDGE_PLAN_K_OLD], c->plan[KEDGE_PLAN_K_NEW],
-             c->plan[KEDGE_PLAN_SAME]);
+    snprintf(c->why, sizeof(c->why),
+             "%s: pc %u method %u base %u -> %u k_old %u k_new %u same %02x", what, pc,
+             c->plan[KEDGE_PLAN_METHOD], c->plan[KEDGE_PLAN_BASE], c->plan[KEDGE_PLAN_OLD_BASE],
+             c->plan[KEDGE_PLAN_K_OLD], c->plan[KEDGE_PLAN_K_NEW], c->plan[KEDGE_PLAN_SAME]);
     return false;
 }
 
@@ -191,8 +191,7 @@ static bool check(struct checker *c, unsigned method, unsigned s, unsigned base,
     plan[KEDGE_PLAN_K_NEW] = (uint8_t)k_new;
     plan[KEDGE_PLAN_SAME] = (uint8_t)same;
     plan[KEDGE_PLAN_BASE] = (uint8_t)base;
-    plan[KEDGE_PLAN_OLD_BASE] =
-        (uint8_t)(method != KEDGE_METHOD_TOGGLE ? base : base != 0 ? 0 : s);
+    plan[KEDGE_PLAN_OLD_BASE] = (uint8_t)(method != KEDGE_METHOD_TOGGLE ? base : base != 0 ? 0 : s);
     plan[KEDGE_PLAN_SPARE] = (uint8_t)(base != 0 ? 0 : kedge_plan_k(plan));
     for (unsigned i = 0; i < k_old; i++)
         w.unit[KEDGE_PRIMARY][i] = value_of(plan, true, i);

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER 32u
+#define HEADER    32u
 #define SIGNATURE 64u
 
-/* ---- signatures, remembered ------------------------------------------------------------------- */
+/* ---- signatures, remembered -------------------------------------------------------------------
+ */
 
 #define MEMOS 1024
 
@@ -23,8 +24,7 @@ bool device_signature_memo = true;
 
 static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature)
 {
-    if (!device_signature_memo || digest.size != 32 || signature.size != SIGNATURE ||
-        key.size < 32)
+    if (!device_signature_memo || digest.size != 32 || signature.size != SIGNATURE || key.size < 32)
         return kedge_ed25519.verify(key, digest, signature);
     struct memo *m = &memos[kedge_crc32(kedge_crc32(0, digest), signature) % MEMOS];
     const uint8_t *tail = key.at + key.size - 32;
@@ -41,10 +41,11 @@ static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedg
 
 static struct kedge_signature remembered; /* kedge_ed25519 with the memo before it */
 
-/* ---- images ----------------------------------------------------------------------------------- */
+/* ---- images -----------------------------------------------------------------------------------
+ */
 
-static const uint8_t spki[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b,
-                               0x65, 0x70, 0x03, 0x21, 0x00};
+static const uint8_t spki[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                               0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 static uint8_t public_key[sizeof(spki) + 32];
 static uint8_t secret_key[64];
 
@@ -114,7 +115,8 @@ void device_image_make(const struct device *d, struct device_image *image,
     KEDGE_ASSERT(at == image->bytes + spec->size);
 }
 
-/* ---- the device ------------------------------------------------------------------------------- */
+/* ---- the device -------------------------------------------------------------------------------
+ */
 
 static void on_cut(void *ctx)
 {

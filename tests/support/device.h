@@ -1,26 +1,26 @@
 /* A whole device for the loader's tests: strict simulator, recorder, layout, journal, settings, the
- * real loader, in one struct. Flash geometry is small so that every operation can be cut; signatures
- * are real, but a verdict is computed once for the same key, digest and signature. */
+ * real loader, in one struct. Flash geometry is small so that every operation can be cut;
+ * signatures are real, but a verdict is computed once for the same key, digest and signature. */
 #ifndef KEDGE_TEST_DEVICE_H
 #define KEDGE_TEST_DEVICE_H
 
 #include <setjmp.h>
 
-#include "kedge/boot.h"
 #include "board.h"
+#include "kedge/boot.h"
 
-#define DEVICE_UNIT_MAX 4096u
+#define DEVICE_UNIT_MAX  4096u
 #define DEVICE_IMAGE_MAX (128u * DEVICE_UNIT_MAX)
 
 /* What a device is made of; zero fields mean the default in brackets. */
 struct device_shape {
-    uint32_t unit;     /* bytes of a sector of both chips [1024]; at least 512 */
-    uint32_t sectors;  /* of the primary slot, trailer included [5] */
-    uint32_t spares;   /* [2] */
-    bool backup;       /* there is a backup region */
-    bool driver;       /* the real SPI-NOR driver on the bus [the chip without it: faster] */
-    bool timed;        /* operations take their typical time [no time] */
-    const struct kedge_strategy *strategy; /* [kedge_swap] */
+    uint32_t unit;    /* bytes of a sector of both chips [1024]; at least 512 */
+    uint32_t sectors; /* of the primary slot, trailer included [5] */
+    uint32_t spares;  /* [2] */
+    bool backup;      /* there is a backup region */
+    bool driver;      /* the real SPI-NOR driver on the bus [the chip without it: faster] */
+    bool timed;       /* operations take their typical time [no time] */
+    const struct kedge_strategy *strategy;            /* [kedge_swap] */
     const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
 };
 
@@ -39,7 +39,7 @@ struct device {
     struct kedge_policy policy;
     struct kedge_key key;
     struct kedge_boot_report report;
-    jmp_buf power;   /* where a cut goes */
+    jmp_buf power; /* where a cut goes */
     uint8_t unit[DEVICE_UNIT_MAX];
     uint64_t state[2048]; /* loader's memory */
 };

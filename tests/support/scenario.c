@@ -45,7 +45,6 @@ const struct scenario scenarios[] = {
 };
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
 
-
 struct device device;
 struct device_image old_image, new_image;
 const struct scenario *scenario;
@@ -114,14 +113,17 @@ static void damage_primary(void)
 /* A world in which the next power-on is the interesting one. */
 void scenario_prepare(const struct scenario *s)
 {
-    const struct device_shape shape = {.unit = 512, .spares = s->spares, .strategy = s->strategy,
-                                       .driver = scenario_driver, .backup = s->strategy == &kedge_backup};
+    const struct device_shape shape = {.unit = 512,
+                                       .spares = s->spares,
+                                       .strategy = s->strategy,
+                                       .driver = scenario_driver,
+                                       .backup = s->strategy == &kedge_backup};
     scenario = s;
     device_open(&device, &shape);
-    const struct device_image_spec old_spec = {.size = size_of(s->k_old), .fill = 250, .major = 1,
-                                               .differs = s->differs};
-    const struct device_image_spec new_spec = {.size = size_of(s->k_new), .fill = 250, .major = 2,
-                                               .differs = s->differs};
+    const struct device_image_spec old_spec = {
+        .size = size_of(s->k_old), .fill = 250, .major = 1, .differs = s->differs};
+    const struct device_image_spec new_spec = {
+        .size = size_of(s->k_new), .fill = 250, .major = 2, .differs = s->differs};
     device_image_make(&device, &old_image, &old_spec);
     device_image_make(&device, &new_image, &new_spec);
     device_put(&device, KEDGE_PRIMARY, 0, &old_image);
@@ -133,16 +135,23 @@ void scenario_prepare(const struct scenario *s)
     if (s->event == WIPE)
         device.policy.value[KEDGE_POLICY_AFTER_CONFIRM] = 2;
     switch (s->event) {
-    case ASK_TEST: device_request(&device, false); break;
-    case ASK_PERMANENT: device_request(&device, true); break;
-    case LOST_PRIMARY: damage_primary(); break;
+    case ASK_TEST:
+        device_request(&device, false);
+        break;
+    case ASK_PERMANENT:
+        device_request(&device, true);
+        break;
+    case LOST_PRIMARY:
+        damage_primary();
+        break;
     case ASK_BROKEN:
         device_request(&device, false);
         kedge_sim_decay(device.sim, KEDGE_EXTERNAL, s->base * device.shape.unit + 60, 3);
         break;
     case TORN_REQUEST:
         device_request(&device, false);
-        kedge_sim_decay(device.sim, KEDGE_EXTERNAL, device.shape.sectors * device.shape.unit - 3, 9);
+        kedge_sim_decay(device.sim, KEDGE_EXTERNAL, device.shape.sectors * device.shape.unit - 3,
+                        9);
         break;
     default:
         device_request(&device, false);

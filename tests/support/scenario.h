@@ -8,16 +8,16 @@
 #define SCENARIO_LIVES 8 /* power-ons until it must have settled */
 
 enum event {
-    ASK_TEST,      /* a request lies in the mailbox: the next boot swaps and tries */
+    ASK_TEST, /* a request lies in the mailbox: the next boot swaps and tries */
     ASK_PERMANENT,
-    REVERT,        /* the trial is over, not confirmed */
-    CONFIRM,       /* the trial is over, confirmed */
-    SECOND_TRIAL,  /* attempts = 2: the second boot of an unconfirmed image */
-    LOST_PRIMARY,  /* the primary is bad, a good image lies in the secondary */
-    ASK_BROKEN,    /* the candidate is damaged */
+    REVERT,       /* the trial is over, not confirmed */
+    CONFIRM,      /* the trial is over, confirmed */
+    SECOND_TRIAL, /* attempts = 2: the second boot of an unconfirmed image */
+    LOST_PRIMARY, /* the primary is bad, a good image lies in the secondary */
+    ASK_BROKEN,   /* the candidate is damaged */
     TORN_REQUEST,
-    WIPE,          /* confirmed, policy after_confirm = wipe */
-    ASK_IN_TRIAL   /* a request made during a trial must not outlive the revert */
+    WIPE,        /* confirmed, policy after_confirm = wipe */
+    ASK_IN_TRIAL /* a request made during a trial must not outlive the revert */
 };
 
 struct scenario {
@@ -41,7 +41,7 @@ extern struct device_image old_image, new_image;
 extern struct kedge_sim_snapshot *scenario_start;
 extern uint64_t scenario_boots;
 extern bool scenario_driver; /* play with the real SPI-NOR driver between */
-extern char where[160]; /* words for a failure */
+extern char where[160];      /* words for a failure */
 
 void scenario_prepare(const struct scenario *s);
 void scenario_finish(void);

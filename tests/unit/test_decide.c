@@ -37,8 +37,10 @@ static bool touches_chip(enum kedge_action a)
     case KEDGE_DO_PLAN:
     case KEDGE_DO_CLEAR:
     case KEDGE_DO_REFUSE:
-    case KEDGE_DO_WIPE: return true;
-    default: return false;
+    case KEDGE_DO_WIPE:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -87,8 +89,8 @@ static const char *broken(const struct kedge_facts *f, enum kedge_action a)
         return "I6: degraded with a living chip";
     if (a == KEDGE_DO_INSTALL && !(f->primary == KEDGE_PRIMARY_BAD && f->any == KEDGE_YES))
         return "I3: installs over a good primary, or installs nothing";
-    if (a == KEDGE_DO_PLAN && !(f->state == KEDGE_STATE_IDLE && request && !f->held &&
-                                f->candidate == KEDGE_YES))
+    if (a == KEDGE_DO_PLAN &&
+        !(f->state == KEDGE_STATE_IDLE && request && !f->held && f->candidate == KEDGE_YES))
         return "I4: more than was asked for";
     if (a == KEDGE_DO_REFUSE && !(request && !f->held && f->candidate == KEDGE_NO))
         return "I3: refuses without having looked, or one that waits";
@@ -118,14 +120,22 @@ static const char *broken(const struct kedge_facts *f, enum kedge_action a)
 static bool known(const struct kedge_facts *f, enum kedge_action a)
 {
     switch (a) {
-    case KEDGE_ASK_ALIVE: return f->alive != KEDGE_UNKNOWN;
-    case KEDGE_ASK_REQUEST: return f->request != 0;
-    case KEDGE_ASK_CONFIRMED: return f->confirmed != KEDGE_UNKNOWN;
-    case KEDGE_ASK_PRIMARY: return f->primary != KEDGE_PRIMARY_UNKNOWN;
-    case KEDGE_ASK_OLD: return f->old != KEDGE_UNKNOWN;
-    case KEDGE_ASK_CANDIDATE: return f->candidate != KEDGE_UNKNOWN;
-    case KEDGE_ASK_ANY: return f->any != KEDGE_UNKNOWN;
-    default: return false;
+    case KEDGE_ASK_ALIVE:
+        return f->alive != KEDGE_UNKNOWN;
+    case KEDGE_ASK_REQUEST:
+        return f->request != 0;
+    case KEDGE_ASK_CONFIRMED:
+        return f->confirmed != KEDGE_UNKNOWN;
+    case KEDGE_ASK_PRIMARY:
+        return f->primary != KEDGE_PRIMARY_UNKNOWN;
+    case KEDGE_ASK_OLD:
+        return f->old != KEDGE_UNKNOWN;
+    case KEDGE_ASK_CANDIDATE:
+        return f->candidate != KEDGE_UNKNOWN;
+    case KEDGE_ASK_ANY:
+        return f->any != KEDGE_UNKNOWN;
+    default:
+        return false;
     }
 }
 
@@ -145,10 +155,22 @@ static bool next_combination(uint8_t *digit)
 static struct kedge_facts facts_of(const uint8_t *d)
 {
     return (struct kedge_facts){
-        .stable = d[0], .state = d[1], .type = d[2], .method = d[3], .failed = d[4],
-        .attempts = d[5], .limit = 1, .held = d[6], .wipe = d[7], .alive = d[8],
-        .request = d[9], .confirmed = d[10], .primary = d[11], .old = d[12],
-        .candidate = d[13], .any = d[14],
+        .stable = d[0],
+        .state = d[1],
+        .type = d[2],
+        .method = d[3],
+        .failed = d[4],
+        .attempts = d[5],
+        .limit = 1,
+        .held = d[6],
+        .wipe = d[7],
+        .alive = d[8],
+        .request = d[9],
+        .confirmed = d[10],
+        .primary = d[11],
+        .old = d[12],
+        .candidate = d[13],
+        .any = d[14],
     };
 }
 
@@ -234,16 +256,30 @@ static unsigned longest(struct kedge_facts f, unsigned actions, bool bad)
         return actions;
     }
     switch (a) {
-    case KEDGE_ASK_ALIVE: ANSWERS(alive, KEDGE_NO, KEDGE_YES);
-    case KEDGE_ASK_REQUEST: ANSWERS(request, NONE, TORN);
-    case KEDGE_ASK_CONFIRMED: ANSWERS(confirmed, KEDGE_NO, KEDGE_YES);
-    case KEDGE_ASK_PRIMARY: ANSWERS(primary, KEDGE_PRIMARY_BAD, KEDGE_PRIMARY_NEW);
-    case KEDGE_ASK_OLD: ANSWERS(old, KEDGE_NO, KEDGE_YES);
-    case KEDGE_ASK_CANDIDATE: ANSWERS(candidate, KEDGE_NO, KEDGE_YES);
-    case KEDGE_ASK_ANY: ANSWERS(any, KEDGE_NO, KEDGE_YES);
-    case KEDGE_DO_TAKE_OVER: f.stable = 1; break;
-    case KEDGE_DO_RUN: return after_run(f, actions, bad);
-    case KEDGE_DO_RESTORE: f = forget(f); f.failed = 0; f.type = KEDGE_TYPE_RESTORE; break;
+    case KEDGE_ASK_ALIVE:
+        ANSWERS(alive, KEDGE_NO, KEDGE_YES);
+    case KEDGE_ASK_REQUEST:
+        ANSWERS(request, NONE, TORN);
+    case KEDGE_ASK_CONFIRMED:
+        ANSWERS(confirmed, KEDGE_NO, KEDGE_YES);
+    case KEDGE_ASK_PRIMARY:
+        ANSWERS(primary, KEDGE_PRIMARY_BAD, KEDGE_PRIMARY_NEW);
+    case KEDGE_ASK_OLD:
+        ANSWERS(old, KEDGE_NO, KEDGE_YES);
+    case KEDGE_ASK_CANDIDATE:
+        ANSWERS(candidate, KEDGE_NO, KEDGE_YES);
+    case KEDGE_ASK_ANY:
+        ANSWERS(any, KEDGE_NO, KEDGE_YES);
+    case KEDGE_DO_TAKE_OVER:
+        f.stable = 1;
+        break;
+    case KEDGE_DO_RUN:
+        return after_run(f, actions, bad);
+    case KEDGE_DO_RESTORE:
+        f = forget(f);
+        f.failed = 0;
+        f.type = KEDGE_TYPE_RESTORE;
+        break;
     case KEDGE_DO_REVERT:
         f = forget(f);
         f.failed = 0;
@@ -266,15 +302,21 @@ static unsigned longest(struct kedge_facts f, unsigned actions, bool bad)
         f.primary = KEDGE_PRIMARY_OLD;
         break;
     case KEDGE_DO_LATCH:
-    case KEDGE_DO_KEEP: f = settled(f); break;
+    case KEDGE_DO_KEEP:
+        f = settled(f);
+        break;
     case KEDGE_DO_REPLACED:
     case KEDGE_DO_GIVE_UP:
         f = settled(f);
         f.request = NONE;
         break;
     case KEDGE_DO_CLEAR:
-    case KEDGE_DO_REFUSE: f.request = NONE; break;
-    default: f.wipe = 0; break;
+    case KEDGE_DO_REFUSE:
+        f.request = NONE;
+        break;
+    default:
+        f.wipe = 0;
+        break;
     }
     return longest(f, actions, bad);
 }
@@ -288,9 +330,13 @@ static void test_a_boot_is_bounded(void **state)
             for (uint8_t type = KEDGE_TYPE_TEST; type <= KEDGE_TYPE_INSTALL; type++)
                 for (uint8_t attempts = 0; attempts < 3; attempts++)
                     for (uint8_t held = 0; held < 2; held++) {
-                        const struct kedge_facts f = {.state = s, .method = method, .type = type,
-                                                      .attempts = attempts, .limit = 2,
-                                                      .held = held, .wipe = s == 0};
+                        const struct kedge_facts f = {.state = s,
+                                                      .method = method,
+                                                      .type = type,
+                                                      .attempts = attempts,
+                                                      .limit = 2,
+                                                      .held = held,
+                                                      .wipe = s == 0};
                         n = most(n, longest(f, 0, false));
                     }
     print_message("longest chain: %u actions\n", n);

@@ -12,9 +12,9 @@
 
 #include "device.h"
 
-#define IMAGE 261889u /* 64 units */
+#define IMAGE          261889u /* 64 units */
 #define FIRST_AND_LAST 0u
-#define ALL (~(uint64_t)0)
+#define ALL            (~(uint64_t)0)
 
 static struct device device;
 static struct device_image old_image, new_image;
@@ -55,8 +55,11 @@ static void within(const char *what, struct cost cost, uint32_t ms, uint32_t int
 static void update(const char *name, uint32_t spares, uint64_t differs, uint32_t ms,
                    uint32_t internal, uint32_t external)
 {
-    const struct device_shape shape = {.unit = 4096, .sectors = 113, .spares = spares,
-                                       .driver = true, .timed = true,
+    const struct device_shape shape = {.unit = 4096,
+                                       .sectors = 113,
+                                       .spares = spares,
+                                       .driver = true,
+                                       .timed = true,
                                        .internal = &kedge_sim_nrf52840,
                                        .external = &kedge_sim_mx25r64};
     const struct device_image_spec a = {.size = IMAGE, .major = 1, .differs = differs};
