@@ -24,6 +24,7 @@ int run_recorder(int argc, char **argv);
 int run_history(int argc, char **argv);
 int run_policy(int argc, char **argv);
 int run_flash(int argc, char **argv);
+int run_testplan(int argc, char **argv);
 int run_flash_report(int argc, char **argv);
 
 /* Where the device is, for the commands that talk to one. These options stand before the command;

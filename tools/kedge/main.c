@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"history", "a device's updates", run_history},
     {"policy", "what a device does with images", run_policy},
     {"flash", "what lies in a device's flashes: inspect, write, read, erase", run_flash},
+    {"testplan", "the test plan of this field, on virtual devices", run_testplan},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
