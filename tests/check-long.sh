@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The long sweeps: what `make test` samples, whole. Prints counts, seconds and seeds; the numbers go into
+# docs/sweeps.md by hand-off: `make check-long | tee docs/sweeps.md`. LIVES and SEED choose how long.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+lives=${LIVES:-100000}
+seed=${SEED:-$(date +%s)}
+failed=0
+
+run() { # name, program, environment...
+    local name=$1 program=$2 start=$SECONDS
+    shift 2
+    echo "== $name (seed $seed)"
+    if ! env "KEDGE_SEED=$seed" "$@" "build/tests/$program" 2>&1 | grep -vE '^\[ *(RUN|OK|=|-)' ; then
+        failed=$((failed + 1))
+    fi
+    echo "   $((SECONDS - start)) s"
+}
+
+run "every journal operation cut, pairs, random lives" cuts_journal_cuts "KEDGE_LIVES=$lives"
+run "whole lives of a device" world_world "KEDGE_LIVES=$((lives / 10))"
+run "bus faults, dead chips, decayed bits" cuts_swap_faults
+run "the agent cut everywhere" cuts_agent_cuts
+run "model closure" model_closure
+run "every pair of cuts of every scenario" cuts_swap_cuts KEDGE_EXHAUSTIVE=1
+echo "$((6 - failed)) passed, $failed failed"
+[ "$failed" = 0 ]
