@@ -12,7 +12,8 @@
 
 #include "agent_device.h"
 
-#define CHUNK 1000u
+#define CHUNK         1000u
+#define CHUNK_ALIGNED 1024u
 
 static struct agent_device device;
 static char where[120]; /* which cut: printed when a check fails */
@@ -29,9 +30,16 @@ struct story {
     bool before_pending; /* ... and asked for, as a test */
     bool torn_before;    /* a torn request lies in the mailbox */
     bool idle;           /* the port finds time to erase ahead */
+    bool aligned;        /* the client's chunks end where sectors end */
 };
 
 static const struct story stories[] = {
+    {.name = "upload and test, chunks that end where sectors end",
+     .file = &new_image,
+     .ask = ASK_TEST,
+     .before = &old_image,
+     .before_base = 2,
+     .aligned = true},
     {.name = "upload and test over an old image at base 2",
      .file = &new_image,
      .ask = ASK_TEST,
@@ -103,8 +111,10 @@ static int upload(const struct story *story, uint32_t *resumed)
     int status;
 
     do {
+        const uint32_t chunk = story->aligned ? CHUNK_ALIGNED - reply.off % CHUNK_ALIGNED : CHUNK;
+
         status =
-            agent_device_chunk(&device, story->file, reply.off, CHUNK, !story->without_sha, &reply);
+            agent_device_chunk(&device, story->file, reply.off, chunk, !story->without_sha, &reply);
         if (calls == 0 && resumed != NULL) {
             *resumed = reply.off;
         }
