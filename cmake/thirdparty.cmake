@@ -53,14 +53,6 @@ target_compile_options(tp_p256m PRIVATE -ffunction-sections)
 target_link_options(tp_p256m INTERFACE -Wl,--gc-sections)
 target_include_directories(tp_p256m PRIVATE ${MBEDTLS_ROOT}/library)
 
-# The rest of Mbed TLS, for a port that names it (what is in: ports/thirdparty/mbedtls_config.h).
-file(GLOB mbedtls ${MBEDTLS_ROOT}/library/*.c)
-list(FILTER mbedtls EXCLUDE REGEX "/(net_sockets|timing|ssl_[^/]*|x509[^/]*|psa_[^/]*)\\.c$")
-kedge_thirdparty(tp_mbedtls ${mbedtls})
-target_include_directories(tp_mbedtls SYSTEM PUBLIC ${MBEDTLS_ROOT}/include
-    PRIVATE ${MBEDTLS_ROOT}/library)
-target_compile_definitions(tp_mbedtls PUBLIC MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h")
-
 kedge_root(MONOCYPHER_ROOT src/monocypher.c)
 kedge_thirdparty(tp_monocypher ${MONOCYPHER_ROOT}/src/monocypher.c
     ${MONOCYPHER_ROOT}/src/optional/monocypher-ed25519.c)
