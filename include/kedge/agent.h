@@ -78,8 +78,8 @@ struct kedge_agent {
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };
 
-/* Loads the policy, looks for an upload that a reset interrupted. Never fails for flash contents.
- */
+/* Settles and loads the policy (writes to the settings only after a policy_set that a cut
+ * interrupted), looks for an upload that a reset interrupted. Never fails for flash contents. */
 void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
 
 struct kedge_upload_request {

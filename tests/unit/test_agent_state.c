@@ -397,6 +397,38 @@ static void test_policy(void **state)
     assert_int_equal(device.recorder.phase, KEDGE_PHASE_IDLE);
 }
 
+/* [S-3] A `policy set` that a cut interrupted reads so at one boot and otherwise at the next: the
+ * device holds an update today and installs it tomorrow. The agent's start must make it one. */
+static void test_policy_cut(void **state)
+{
+    struct kedge_policy policy;
+    unsigned open = 0;
+
+    (void)state;
+    assert_int_equal(set_policy("attempts", "3"), 0);
+    for (uint32_t n = 1; n < 40; n++) {
+        kedge_sim_arm(device.sim, &(struct kedge_sim_faults){
+                                      .seed = n, .cut_at = n, .cut_kind = KEDGE_SIM_CUT_TORN});
+        (void)set_policy("attempts",
+                         device.agent.policy.value[KEDGE_POLICY_ATTEMPTS] == 3 ? "7" : "3");
+        if (!kedge_sim_is_off(device.sim)) {
+            break;
+        }
+        kedge_sim_arm(device.sim, NULL);
+        agent_device_power_on(&device);
+        open += kedge_sim_operations(device.sim) != 0;
+        policy = device.agent.policy;
+        assert_true(policy.value[KEDGE_POLICY_ATTEMPTS] == 3 ||
+                    policy.value[KEDGE_POLICY_ATTEMPTS] == 7);
+        kedge_sim_arm(device.sim, NULL);
+        agent_device_power_on(&device);
+        assert_memory_equal(&device.agent.policy, &policy, sizeof(policy));
+        assert_int_equal(kedge_policy_settle(&device.layout.settings), 0);
+        assert_int_equal(kedge_sim_operations(device.sim), 0);
+    }
+    assert_true(open > 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -416,6 +448,7 @@ int main(void)
         TEST(test_torn_mailbox),
         TEST(test_mailbox_write_fails),
         TEST(test_policy),
+        TEST(test_policy_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
