@@ -61,10 +61,23 @@ struct mapping {
     yaml_node_t *node;
 };
 
+/* The text of a plain value; none when it is no such value, or has a NUL inside. */
 static const char *scalar(const yaml_node_t *node)
 {
-    return node != NULL && node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value
-                                                          : NULL;
+    const char *text = node != NULL && node->type == YAML_SCALAR_NODE
+                           ? (const char *)node->data.scalar.value
+                           : NULL;
+    return text != NULL && strlen(text) == node->data.scalar.length ? text : NULL;
+}
+
+/* Words of the file go into messages: nothing of them may drive a terminal or make a second line. */
+static void make_printable(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~') {
+            *text = '?';
+        }
+    }
 }
 
 static size_t entries(const struct mapping *map)
@@ -124,19 +137,34 @@ static int index_of(const char *const *names, size_t count, const char *name)
     return -1;
 }
 
-/* Every key of a mapping must be one of `known` (space-separated, spaces around). */
+/* YAML readers differ in which of two equal keys they take: neither is. */
+static int no_key_twice(const struct mapping *map, const char *where, char *why)
+{
+    for (size_t i = 1; i < entries(map); i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(entry_key(map, i), entry_key(map, j)) == 0) {
+                snprintf(why, LAYOUT_WHY, "layout: '%.40s' stands twice in %.40s", entry_key(map, i),
+                         where);
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Every key of a mapping must be one of `known` (space-separated, spaces around), and there once. */
 static int only(const struct mapping *map, const char *known, const char *where, char *why)
 {
     for (size_t i = 0; i < entries(map); i++) {
         char word[40];
         snprintf(word, sizeof word, " %.36s ", entry_key(map, i));
-        if (strstr(known, word) == NULL) {
+        if (strstr(known, word) == NULL || strchr(entry_key(map, i), ' ') != NULL) {
             snprintf(why, LAYOUT_WHY, "layout: unknown key '%.40s' in %s (known:%s)",
                      entry_key(map, i), where, known);
             return -1;
         }
     }
-    return 0;
+    return no_key_twice(map, where, why);
 }
 
 static int read_device(const struct mapping *map, const char *name, struct layout_file *file,
@@ -188,17 +216,31 @@ static int read_region(const struct mapping *map, const char *name, struct layou
     return 0;
 }
 
-static int read_own(const struct mapping *top, struct layout_file *file, char *why)
+static int read_strategy(const struct mapping *top, struct layout_file *file, char *why)
 {
-    if (only(top, " strategy devices regions ", "the file", why) != 0) {
+    static const char *const known[] = {"swap", "overwrite", "backup"};
+    const char *name = scalar(find(top, "strategy"));
+    if (find(top, "strategy") == NULL) {
+        return 0;
+    }
+    if (index_of(known, sizeof known / sizeof known[0], name) < 0) {
+        snprintf(why, LAYOUT_WHY, "layout: strategy must be swap, overwrite or backup, not '%.40s'",
+                 name == NULL ? "" : name);
         return -1;
     }
-    const char *strategy = scalar(find(top, "strategy"));
-    if (strategy != NULL && strlen(strategy) < sizeof file->strategy) {
-        strcpy(file->strategy, strategy);
-    }
+    strcpy(file->strategy, name);
+    return 0;
+}
+
+static int read_own(const struct mapping *top, struct layout_file *file, char *why)
+{
     struct mapping devices = {top->document, find(top, "devices")};
     struct mapping regions = {top->document, find(top, "regions")};
+    if (only(top, " strategy devices regions ", "the file", why) != 0 ||
+        read_strategy(top, file, why) != 0 || no_key_twice(&devices, "devices", why) != 0 ||
+        no_key_twice(&regions, "regions", why) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < entries(&devices); i++) {
         struct mapping one = {top->document, entry_node(&devices, i)};
         if (read_device(&one, entry_key(&devices, i), file, why) != 0) {
@@ -304,6 +346,9 @@ static int read_nordic_file(const struct mapping *top, struct layout_file *file,
         {"kedge_settings", LAYOUT_SETTINGS},  {"kedge_backup", LAYOUT_BACKUP},
         {"kedge_staging", LAYOUT_STAGING},
     };
+    if (no_key_twice(top, "the file", why) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct mapping one = {top->document, find(top, known[i].name)};
         struct nordic n;
@@ -333,7 +378,19 @@ static int read_nordic_file(const struct mapping *top, struct layout_file *file,
     return 0;
 }
 
-int layout_file_parse(const char *text, size_t size, struct layout_file *file, char *why)
+/* True when nothing follows the document that was read: the second one would be ignored. */
+static bool is_last(yaml_parser_t *parser)
+{
+    yaml_document_t document;
+    if (!yaml_parser_load(parser, &document)) {
+        return false;
+    }
+    const bool last = yaml_document_get_root_node(&document) == NULL;
+    yaml_document_delete(&document);
+    return last;
+}
+
+static int parse(const char *text, size_t size, struct layout_file *file, char *why)
 {
     yaml_parser_t parser;
     yaml_document_t document;
@@ -353,6 +410,8 @@ int layout_file_parse(const char *text, size_t size, struct layout_file *file, c
     struct mapping top = {&document, yaml_document_get_root_node(&document)};
     if (entries(&top) == 0) {
         snprintf(why, LAYOUT_WHY, "layout: empty; see docs/layout.md for the form");
+    } else if (!is_last(&parser)) {
+        snprintf(why, LAYOUT_WHY, "layout: something follows the first YAML document");
     } else if (find(&top, "mcuboot_primary") != NULL) {
         result = read_nordic_file(&top, file, why);
     } else {
@@ -365,6 +424,15 @@ int layout_file_parse(const char *text, size_t size, struct layout_file *file, c
             snprintf(why, LAYOUT_WHY, "layout: there is no region '%s'", region_names[r]);
             result = -1;
         }
+    }
+    return result;
+}
+
+int layout_file_parse(const char *text, size_t size, struct layout_file *file, char *why)
+{
+    const int result = parse(text, size, file, why);
+    if (result != 0) {
+        make_printable(why);
     }
     return result;
 }
@@ -417,6 +485,7 @@ int layout_file_parts(const struct layout_file *file, struct kedge_sim_part part
                      "layout: the %s flash '%s' is not a part that is known here (internal: "
                      "nrf52840; external: mx25r64, w25q64, gd25q16, mx25l25645)",
                      device_names[d], file->device[d].part);
+            make_printable(why);
             return -1;
         }
         const uint32_t sector = file->device[d].sector;

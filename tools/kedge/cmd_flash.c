@@ -58,6 +58,15 @@ static int open_for_writing(void)
     return OPTIONS_GO;
 }
 
+/* Who only looks makes no device by the way: a mistyped directory would read as an erased flash. */
+static int open_for_reading(void)
+{
+    if (access(given.state, F_OK) != 0) {
+        return fail("there is no state directory %s: kedge-device --state makes one", given.state);
+    }
+    return open_state_directory(false);
+}
+
 static int need_state(const char *command)
 {
     return given.state == NULL ? misuse(command, "it needs --state DIR") : OPTIONS_GO;
@@ -233,7 +242,7 @@ static int run_read(int argc, char **argv)
         result = need_slot("flash read");
     }
     if (result == OPTIONS_GO) {
-        result = open_state_directory(false);
+        result = open_for_reading();
     }
     return result == OPTIONS_GO ? read_slot(operands.at[0]) : result;
 }
@@ -342,10 +351,7 @@ static int open_what_is_given(void)
                    ? OPTIONS_GO
                    : fail("%s", why);
     }
-    if (access(given.state, F_OK) != 0) {
-        return fail("there is no state directory %s: kedge-device --state makes one", given.state);
-    }
-    return open_state_directory(false);
+    return open_for_reading();
 }
 
 static const struct option inspect_options[] = {
