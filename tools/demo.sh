@@ -125,5 +125,9 @@ smp history show | tail -n 3
 say "What is left in the external flash, in words"
 stop
 "$kedge" flash inspect --state "$work/dev"
+
+say "The whole story as a page: every operation, on both flashes, to replay in a browser"
+"$kedge" flash report --state "$work/dev" -o build/report.html | tee "$work/report"
+grep -qx 'internal writes during download: 0' "$work/report" || fail "the report tells another story"
 echo
 echo "demo: done"

@@ -9,11 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SMP_PORT 1337
-#define PCAP_HEADER 24
-#define PCAP_RECORD 16
-#define IP_HEADER 20
-#define UDP_HEADER 8
+#define SMP_PORT     1337
+#define PCAP_HEADER  24
+#define PCAP_RECORD  16
+#define IP_HEADER    20
+#define UDP_HEADER   8
 #define LINKTYPE_RAW 101 /* packets begin with an IP header */
 
 static uint64_t wall_us(void)
@@ -34,7 +34,8 @@ static void append(int *fd, const uint8_t *record, size_t size, const char *name
     }
 }
 
-/* ---- trace ------------------------------------------------------------------------------------ */
+/* ---- trace ------------------------------------------------------------------------------------
+ */
 
 /* Which sectors hold anything: what was put there while no device ran shows in the next process. */
 static void say_contents(struct flight_log *log, uint8_t device)
@@ -45,8 +46,7 @@ static void say_contents(struct flight_log *log, uint8_t device)
     bool inside = false;
     fprintf(log->trace, "# holds %s", device == KEDGE_INTERNAL ? "internal" : "external");
     for (uint32_t s = 0; s <= g->size; s += g->erase_size) {
-        const bool used =
-            s < g->size && !kedge_all(kedge_bytes(at + s, g->erase_size), g->erased);
+        const bool used = s < g->size && !kedge_all(kedge_bytes(at + s, g->erase_size), g->erased);
         if (used != inside) {
             if (inside) {
                 fprintf(log->trace, " 0x%X-0x%X", start, s);
@@ -74,8 +74,7 @@ static int open_trace(struct flight_log *log, const char *directory, char *why)
 void flight_log_operation(struct flight_log *log, const struct kedge_sim_event *event)
 {
     fprintf(log->trace, "%llu %u %s %s %s 0x%06X %u\n", (unsigned long long)event->time_us,
-            log->boots,
-            log->boots == 0 ? "debugger" : kedge_phase_text(log->state->recorder.phase),
+            log->boots, log->boots == 0 ? "debugger" : kedge_phase_text(log->state->recorder.phase),
             event->device == KEDGE_INTERNAL ? "internal" : "external",
             event->operation == KEDGE_OP_ERASE ? "erase" : "program", event->at, event->size);
 }
@@ -97,7 +96,8 @@ void flight_log_say(struct flight_log *log, const char *format, ...)
     va_end(arguments);
 }
 
-/* ---- bus -------------------------------------------------------------------------------------- */
+/* ---- bus --------------------------------------------------------------------------------------
+ */
 
 static bool reads_contents(uint8_t command)
 {
@@ -125,13 +125,26 @@ static void log_transaction(struct flight_log *log, uint64_t time_us, struct ked
     kedge_put_le16(record + 10, (uint16_t)kept);
     kedge_put_le32(record + 12, (uint32_t)in.size);
     for (size_t i = 0; i < shown; i++) {
-        record[FLIGHT_LOG_BUS_HEADER + i] =
-            i < head.size ? head.at[i] : out.at[i - head.size];
+        record[FLIGHT_LOG_BUS_HEADER + i] = i < head.size ? head.at[i] : out.at[i - head.size];
     }
     if (kept > 0) {
         memcpy(record + FLIGHT_LOG_BUS_HEADER + shown, in.at, kept);
     }
     append(&log->bus, record, FLIGHT_LOG_BUS_HEADER + shown + kept, "the bus log");
+}
+
+/* A driver polls thousands of times while the chip works; Kedge's takes three bytes at a time. */
+static bool says_the_same(struct flight_log *log, struct kedge_bytes head, struct kedge_buf in)
+{
+    const int before = log->status;
+    log->status = -1;
+    if (head.size == 1 && head.at[0] == 0x05 && in.size <= 3) {
+        log->status = (int)in.size;
+        for (size_t i = 0; i < in.size; i++) {
+            log->status = log->status << 8 | in.at[i];
+        }
+    }
+    return log->status >= 0 && log->status == before;
 }
 
 /* A command without an answer is logged first: power may fail inside it. */
@@ -140,11 +153,14 @@ static int transact(void *ctx, struct kedge_bytes head, struct kedge_bytes out, 
     struct flight_log *log = ctx;
     const uint64_t time_us = kedge_sim_now_us(log->state->board.sim);
     if (in.size == 0) {
+        log->status = -1;
         log_transaction(log, time_us, head, out, in);
         return log->wires.transact(log->wires.ctx, head, out, in);
     }
     const int result = log->wires.transact(log->wires.ctx, head, out, in);
-    log_transaction(log, time_us, head, out, in);
+    if (!says_the_same(log, head, in)) {
+        log_transaction(log, time_us, head, out, in);
+    }
     return result;
 }
 
@@ -164,7 +180,8 @@ static void tap(struct flight_log *log)
                     (struct kedge_buf){0});
 }
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets ----------------------------------------------------------------------------------
+ */
 
 /* The header of a new file; a later process finds it there. */
 static void start_packets(struct flight_log *log)
@@ -201,7 +218,7 @@ static void put_headers(uint8_t *at, const struct end *from, const struct end *t
         sum += (uint32_t)at[i] << 8 | at[i + 1];
     }
     sum = (sum & 0xFFFF) + (sum >> 16);
-    kedge_put_be16(at + 10, (uint16_t)~(sum + (sum >> 16)));
+    kedge_put_be16(at + 10, (uint16_t) ~(sum + (sum >> 16)));
     kedge_put_be16(at + IP_HEADER, from->port);
     kedge_put_be16(at + IP_HEADER + 2, to->port);
     kedge_put_be16(at + IP_HEADER + 4, (uint16_t)(UDP_HEADER + size)); /* checksum 0: none */
@@ -233,7 +250,8 @@ void flight_log_message(struct flight_log *log, const struct flight_log_message 
     append(&log->packets, record, PCAP_RECORD + packet, "the packet log");
 }
 
-/* ---- open ------------------------------------------------------------------------------------- */
+/* ---- open -------------------------------------------------------------------------------------
+ */
 
 static int open_appended(const char *directory, const char *name, int *fd, char *why)
 {
@@ -250,7 +268,7 @@ static int open_appended(const char *directory, const char *name, int *fd, char 
 int flight_log_open(struct flight_log *log, struct state *state, const char *directory, bool still,
                     char *why)
 {
-    *log = (struct flight_log){.bus = -1, .packets = -1, .state = state};
+    *log = (struct flight_log){.bus = -1, .packets = -1, .status = -1, .state = state};
     if (open_trace(log, directory, why) != 0 ||
         open_appended(directory, "bus", &log->bus, why) != 0 ||
         open_appended(directory, "smp.pcap", &log->packets, why) != 0) {
@@ -269,7 +287,7 @@ int flight_log_open(struct flight_log *log, struct state *state, const char *dir
 int flight_log_open_debugger(struct flight_log *log, struct state *state, const char *directory,
                              char *why)
 {
-    *log = (struct flight_log){.bus = -1, .packets = -1, .state = state};
+    *log = (struct flight_log){.bus = -1, .packets = -1, .status = -1, .state = state};
     if (open_trace(log, directory, why) != 0) {
         return -1;
     }

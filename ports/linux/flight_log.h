@@ -14,15 +14,17 @@
 #define FLIGHT_LOG_WHY LAYOUT_WHY
 
 /* DIR/bus: records of {u64 time_us, u16 sent, u16 kept, u32 received}, little endian, then the
- * `sent` bytes, then the first `kept` of the `received` ones. Contents that are read are not kept.
+ * `sent` bytes, then the first `kept` of the `received` ones. Contents that are read are not kept;
+ * of status reads in a row with one answer, the first.
  * sent = received = 0: a process starts, its clock is at time_us. */
 #define FLIGHT_LOG_BUS_HEADER 16
-#define FLIGHT_LOG_SENT_MAX 1024
-#define FLIGHT_LOG_KEPT_MAX 16
+#define FLIGHT_LOG_SENT_MAX   1024
+#define FLIGHT_LOG_KEPT_MAX   16
 
 struct flight_log {
     FILE *trace;
-    int bus, packets;          /* file descriptors; -1: not written, or writing failed */
+    int bus, packets;           /* file descriptors; -1: not written, or writing failed */
+    int status;                 /* the answer, when the last command read the status; else -1 */
     struct kedge_spi_bus wires; /* the bus behind the tap */
     struct state *state;
     uint32_t boots;

@@ -100,9 +100,10 @@ static const struct option report_options[] = {
 static const struct syntax report_syntax = {
     .command = "flash report",
     .operands = "",
-    .about = "Shows every flash operation of a device: both flashes sector by sector, a timeline to "
-             "replay, its boots, and whether a download touched the internal flash. One file, no "
-             "network. SMP traffic lies in DIR/smp.pcap (docs/report.md).",
+    .about =
+        "Shows every flash operation of a device: both flashes sector by sector, a timeline to "
+        "replay, its boots, and whether a download touched the internal flash. One file, no "
+        "network. SMP traffic lies in DIR/smp.pcap (docs/report.md).",
     .options = report_options,
     .option_count = sizeof report_options / sizeof report_options[0],
 };

@@ -1,4 +1,5 @@
-/* Reading DIR/trace. A line that makes no sense (a torn one, an edited one) is left out and counted. */
+/* Reading DIR/trace. A line that makes no sense (a torn one, an edited one) is left out and
+ * counted. */
 #include "flight_record.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ const char *flight_phase_text(uint8_t phase)
     return phase == FLIGHT_DEBUGGER ? "debugger" : kedge_phase_text(phase);
 }
 
-/* ---- one operation ---------------------------------------------------------------------------- */
+/* ---- one operation ----------------------------------------------------------------------------
+ */
 
 static uint32_t erase_us(const struct kedge_sim_part *part, uint32_t size)
 {
@@ -111,7 +113,8 @@ static void add_operation(struct reader *reader, struct flight_operation op)
     }
 }
 
-/* ---- marks ------------------------------------------------------------------------------------ */
+/* ---- marks ------------------------------------------------------------------------------------
+ */
 
 static void add_mark(struct reader *reader, uint8_t kind, const char *text)
 {
@@ -188,7 +191,8 @@ static void read_line(struct reader *reader, char *line)
     }
 }
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------
+ */
 
 int flight_record_read(struct flight_record *record, const struct state *state,
                        const char *directory)
@@ -212,8 +216,8 @@ int flight_record_read(struct flight_record *record, const struct state *state,
         room = (size_t)ftell(f);
     }
     fclose(f);
-    record->text = (char *)state_read_file(path, room < TRACE_MAX ? room + (1u << 20) : TRACE_MAX,
-                                           &size, why);
+    record->text =
+        (char *)state_read_file(path, room < TRACE_MAX ? room + (1u << 20) : TRACE_MAX, &size, why);
     if (record->text == NULL) {
         return fail("%s", why);
     }
@@ -239,7 +243,8 @@ void flight_record_free(struct flight_record *record)
     *record = (struct flight_record){0};
 }
 
-/* ---- counting --------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------------
+ */
 
 struct flight_count flight_record_count(const struct flight_record *record, uint8_t device,
                                         uint8_t phase)
@@ -261,8 +266,10 @@ struct flight_count flight_record_count(const struct flight_record *record, uint
 
 void flight_record_judge(const struct flight_record *record, struct flight_verdict *verdict)
 {
-    const struct flight_count in = flight_record_count(record, KEDGE_INTERNAL, KEDGE_PHASE_DOWNLOAD);
-    const struct flight_count ex = flight_record_count(record, KEDGE_EXTERNAL, KEDGE_PHASE_DOWNLOAD);
+    const struct flight_count in =
+        flight_record_count(record, KEDGE_INTERNAL, KEDGE_PHASE_DOWNLOAD);
+    const struct flight_count ex =
+        flight_record_count(record, KEDGE_EXTERNAL, KEDGE_PHASE_DOWNLOAD);
     verdict->writes = (uint64_t)in.programs + in.erases;
     verdict->state = verdict->writes != 0 ? 0 : ex.programs + ex.erases != 0 ? 1 : -1;
     if (verdict->state < 0) {

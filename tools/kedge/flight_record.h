@@ -7,10 +7,10 @@
 
 /* Who wrote: the device's phases, and a debugger while no device ran. */
 #define FLIGHT_DEBUGGER KEDGE_PHASES
-#define FLIGHT_PHASES (KEDGE_PHASES + 1)
+#define FLIGHT_PHASES   (KEDGE_PHASES + 1)
 
 struct flight_operation {
-    uint64_t start_us; /* since the record began; time between processes is left out */
+    uint64_t start_us;          /* since the record began; time between processes is left out */
     uint32_t at, size, took_us; /* took: by the part's typical figures */
     uint8_t device, phase, erase;
 };

@@ -9,15 +9,19 @@ static void name_tracks(FILE *out, const struct flight_record *record)
 {
     static const char *const chips[] = {"internal flash", "external flash"};
     for (unsigned d = 0; d < KEDGE_DEVICES; d++) {
-        fprintf(out, "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"%s, %s\"}},\n",
-                d + 1, chips[d], record->parts[d].name);
+        fprintf(
+            out,
+            "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"%s, %s\"}},\n",
+            d + 1, chips[d], record->parts[d].name);
         for (uint8_t p = 0; p < FLIGHT_PHASES; p++) {
             fprintf(out,
-                    "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":\"%s\"}},\n",
+                    "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{"
+                    "\"name\":\"%s\"}},\n",
                     d + 1, p + 1u, flight_phase_text(p));
         }
     }
-    fprintf(out, "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"device\"}}",
+    fprintf(out,
+            "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"device\"}}",
             KEDGE_DEVICES + 1);
 }
 
@@ -39,10 +43,11 @@ static void mark(FILE *out, const struct flight_mark *mark)
 static void operation(FILE *out, const struct flight_operation *op)
 {
     fprintf(out,
-            ",\n{\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64 ",\"dur\":%u,\"name\":\"%s\",\"cat\":\"%s\","
+            ",\n{\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64
+            ",\"dur\":%u,\"name\":\"%s\",\"cat\":\"%s\","
             "\"args\":{\"address\":\"0x%06X\",\"bytes\":%u}}",
-            op->device + 1u, op->phase + 1u, op->start_us, op->took_us, op->erase ? "erase" : "program",
-            flight_phase_text(op->phase), op->at, op->size);
+            op->device + 1u, op->phase + 1u, op->start_us, op->took_us,
+            op->erase ? "erase" : "program", flight_phase_text(op->phase), op->at, op->size);
 }
 
 void report_chrome(FILE *out, const struct flight_record *record)

@@ -159,7 +159,8 @@ void report_page(FILE *out, const struct flight_record *record, struct state *st
     }
     put_record(to, record, state, title);
     fclose(to);
-    fputs("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Kedge: flight "
+    fputs("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Kedge: "
+          "flight "
           "report</title>\n<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n",
           out);
     fwrite(report_page_css, 1, report_page_css_size, out);

@@ -6,8 +6,9 @@
  *      mosi  ===X=====X=====X===
  *
  * A bit takes the time that the chip's part says (MX25R64 at 8 MHz: 125 ns, drawn as 120). Contents
- * that were read are not in the log: such a command is drawn with its address and no data. Idle
- * time over a millisecond is drawn as a millisecond: decoders step through every sample. */
+ * that were read are not in the log: such a command is drawn with its address and no data, and of
+ * status reads in a row with one answer only the first. Idle time over a millisecond is drawn as a
+ * millisecond: decoders step through every sample. */
 #include <errno.h>
 #include <string.h>
 
@@ -16,9 +17,9 @@
 #include "report.h"
 #include "report_export.h"
 
-#define TICK_NS 10u
+#define TICK_NS  10u
 #define IDLE_MAX (1000000u / TICK_NS)
-#define GAP 20u /* ticks: chip select before, behind and between commands */
+#define GAP      20u /* ticks: chip select before, behind and between commands */
 
 struct wires {
     FILE *out;
@@ -86,7 +87,8 @@ static void start(struct wires *w)
 {
     fprintf(w->out,
             "$comment kedge flash report: what the driver sent to the external chip. Contents read "
-            "are left out; idle time over 1 ms is drawn as 1 ms. $end\n"
+            "are left out, and status reads that answer as the one before; idle time over 1 ms is "
+            "drawn as 1 ms. $end\n"
             "$timescale %u ns $end\n$scope module spi $end\n"
             "$var wire 1 c cs $end\n$var wire 1 k clk $end\n$var wire 1 o mosi $end\n"
             "$var wire 1 i miso $end\n$upscope $end\n$enddefinitions $end\n"
@@ -128,8 +130,8 @@ int report_vcd(FILE *out, const struct flight_record *record, const char *direct
 {
     char path[4096];
     const uint32_t byte_ns = record->parts[KEDGE_EXTERNAL].byte_ns;
-    struct wires wires = {.out = out, .now = GAP, .half = byte_ns / 16 / TICK_NS, .mosi = '0',
-                          .miso = '0'};
+    struct wires wires = {
+        .out = out, .now = GAP, .half = byte_ns / 16 / TICK_NS, .mosi = '0', .miso = '0'};
     snprintf(path, sizeof path, "%s/bus", directory);
     FILE *bus = fopen(path, "rb");
     if (bus == NULL) {
