@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -211,8 +212,9 @@ def test_picture(page, tmp_path):
     page.js("go(count)")
     page.screenshot(tmp_path / "report.png")
     assert (tmp_path / "report.png").stat().st_size > 40_000
+    # below the strip of phases, where each program is a dot of its phase's colour
     colours = page.js("(() => { const c = document.getElementById('timeline'), seen = new Set();"
-                      "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+                      "const d = c.getContext('2d').getImageData(0, 20, c.width, 190).data;"
                       "for (let i = 0; i < d.length; i += 4) seen.add(d[i] << 16 | d[i+1] << 8 | d[i+2]);"
                       "return [...seen].map((v) => '#' + v.toString(16).padStart(6, '0'))})()")
     for phase in ("download", "swap", "boot", "debugger"):
@@ -348,6 +350,18 @@ def test_chrome_trace(story, tmp_path):
         assert verdict in said
 
 
+def programs_on_bus(path):
+    """Data of each page program that the device logged (FORMAT.md [L-4])."""
+    log, at, found = path.read_bytes(), 0, []
+    while at < len(log):
+        _, sent, kept, _ = struct.unpack_from("<QHHI", log, at)
+        command = log[at + 16:at + 16 + sent]
+        at += 16 + sent + kept
+        if command[:1] == b"\x02":
+            found.append(command[4:])
+    return found
+
+
 def test_wires_by_sigrok(story, tmp_path):
     """sigrok's decoder reads other erases and programs off the exported wires than were done."""
     path = tmp_path / "wires.vcd"
@@ -356,7 +370,7 @@ def test_wires_by_sigrok(story, tmp_path):
         ["sigrok-cli", "-I", "vcd", "-i", path, "-P",
          "spi:clk=clk:mosi=mosi:miso=miso:cs=cs,spiflash:chip=macronix_mx25l6405d", "-A",
          "spiflash=se:be:ce:ce2:pp:wren"], capture_output=True, text=True, timeout=280, check=True)
-    decoded, data, enabled = [], {}, False
+    decoded, data, pages, enabled = [], {}, [], False
     for line in done.stdout.splitlines():
         erase = re.search(r"Erase sector \d+ \((0x[0-9a-f]+)\)", line)
         program = re.search(r"Page program \(addr (0x[0-9a-f]+), (\d+) bytes\): (.*)", line)
@@ -373,9 +387,11 @@ def test_wires_by_sigrok(story, tmp_path):
         else:
             at, size = int(program[1], 16), int(program[2])
             decoded.append(("program", at, size))
-            for k, byte in enumerate(bytes.fromhex(program[3])):
+            pages.append(bytes.fromhex(program[3]))
+            for k, byte in enumerate(pages[-1]):
                 data[at + k] = data.get(at + k, 0xFF) & byte
     assert decoded == [(o.kind, o.at, o.size) for o in story.operations if o.device == "external"]
+    assert pages == programs_on_bus(story.state / "bus")
     # what was on the wires is what lies in the chip
     external = story.device.external()
     assert data and all(external[at] == byte for at, byte in data.items())
