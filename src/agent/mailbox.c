@@ -146,6 +146,20 @@ int kedge_mailbox_erase(struct kedge_agent *agent)
     return error;
 }
 
+int kedge_mailbox_retire(struct kedge_agent *agent)
+{
+    struct kedge_upload_record record;
+    struct kedge_trailer trailer;
+
+    if (agent->mailbox_own || kedge_mailbox_find(agent, &record) != 0) {
+        return 0;
+    }
+    /* a request is only written behind a record that was complete for good */
+    const int error = kedge_slot_trailer(kedge_agent_secondary(agent), 3, &trailer);
+
+    return error != 0 || !trailer.blank ? error : kedge_mailbox_erase(agent);
+}
+
 static int open_once(struct kedge_agent *agent, const struct kedge_upload_record *record)
 {
     uint8_t raw[RECORD_SIZE] = {0};

@@ -36,6 +36,10 @@ int kedge_mailbox_complete(struct kedge_agent *agent);
 
 int kedge_mailbox_erase(struct kedge_agent *agent);
 
+/* The slot holds the whole file of the record: erase a record of an earlier power-on, whose
+ * `complete` cell may be a torn one that reads so now and otherwise later. A request stays. */
+int kedge_mailbox_retire(struct kedge_agent *agent);
+
 /* Write a request: the last bytes of the slot as they shall be. Order: magic, image_ok, then what
  * MCUboot ignores. After a cut: none, torn, a test (also when permanent was asked), or all of it.
  */

@@ -365,7 +365,8 @@ static void test_already_there(void **state)
         assert_int_equal(reply.off, new_image.size);
         agent_device_power_on(&device);
     }
-    assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases, erases);
+    /* once: the record of the earlier power-on, whose last cell might have been torn */
+    assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases, erases + 1);
     /* where the loader left the other image after a swap counts as well */
     assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
     agent_device_put(&device, true, 2, &other);

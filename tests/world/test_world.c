@@ -301,6 +301,10 @@ static void test_lives(void **unused)
     (void)unused;
     for (uint64_t i = 0; i < lives; i++)
         live(first + i);
+    /* lives that once went wrong: a torn confirmation that was latched, a torn `complete` cell */
+    static const uint64_t again[] = {73, 169, 1401, 1839};
+    for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+        live(again[i]);
     printf(
         "%llu lives from seed %llu: %lu boots, %lu cuts, %lu updates, %lu reverts, %lu refused\n",
         (unsigned long long)lives, (unsigned long long)first, boots, cuts, swaps, reverts, refused);
