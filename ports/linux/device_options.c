@@ -149,7 +149,9 @@ static int take(struct device_options *o, int option, const char *value)
                    : 0;
     case O_UDP:
         o->udp = value;
-        return 0;
+        return strrchr(value, ':') != NULL && parse_number(strrchr(value, ':') + 1, 65535, &number) != 0
+                   ? wrong("--udp must be HOST:PORT, not", value)
+                   : 0;
     case O_PTY:
         o->pty = value;
         return 0;
@@ -190,6 +192,15 @@ static int take(struct device_options *o, int option, const char *value)
     }
 }
 
+/* getopt names a letter, or a long option that it found behind it; `word` is where it stands. */
+static int unknown(const char *word)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    return optopt >= O_STATE ? wrong("option takes no value", word)
+           : optopt > 0      ? wrong("unknown option", letter)
+                             : wrong("unknown option", word);
+}
+
 int device_options_parse(struct device_options *options, int argc, char **argv)
 {
     int option;
@@ -208,7 +219,7 @@ int device_options_parse(struct device_options *options, int argc, char **argv)
             return wrong("option needs a value", argv[optind - 1]);
         }
         if (option == '?') {
-            return wrong("unknown option", argv[optind - 1]);
+            return unknown(argv[optind - 1]);
         }
         if (take(options, option, optarg) != 0) {
             return 1;

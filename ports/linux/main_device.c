@@ -15,6 +15,7 @@
 #include "flight_log.h"
 #include "kedge/service.h"
 #include "key_file.h"
+#include "random.h"
 #include "state.h"
 #include "wire.h"
 
@@ -110,13 +111,23 @@ static bool is_crash_version(const struct device *device)
            kedge_version_compare(v, &device->options.crash_version) == 0;
 }
 
+/* As on the command line: 1.2.3+4. (SMP's lists have a fourth dot there.) */
+static void version_text(const struct kedge_version *version, char *text)
+{
+    kedge_version_text(version, text);
+    char *last = strrchr(text, '.');
+    if (version->build != 0 && last != NULL) {
+        *last = '+';
+    }
+}
+
 /* The line of this boot, for stdout and the flight log. */
 static void verdict_text(const struct device *device, char *text, size_t room)
 {
     const struct kedge_boot_report *report = &device->report;
     char version[32];
     const bool judged = report->verdict != KEDGE_IMAGE_GOOD;
-    kedge_version_text(&report->version, version);
+    version_text(&report->version, version);
     snprintf(text, room, "%s%s%s%s%s%s%s%s", report->boots ? "booted " : "nothing bootable: ",
              report->boots ? version : "", report->boots ? " (" : "",
              kedge_reason_text(report->reason), judged ? ": " : "",
@@ -322,7 +333,8 @@ static int open_state(struct device *device)
                                           .trace = on_trace,
                                           .violated = on_violation,
                                           .pace = o->time == KEDGE_SIM_TIME_NONE ? NULL : on_pace};
-    const struct kedge_sim_faults faults = {.seed = o->seed,
+    /* the operation's number goes into the seed: else every cut of a sweep tears the same way */
+    const struct kedge_sim_faults faults = {.seed = o->seed ^ kedge_random_mix(o->cut),
                                             .cut_at = o->cut,
                                             .cut_kind = o->cut_kind,
                                             .external_dead = o->external_dead};

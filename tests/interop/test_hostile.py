@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 import cbor2
@@ -351,6 +352,47 @@ def test_read_only_directory(kedge_device, kedge, tmp_path_factory, ordinary_use
                 assert done.returncode == 1, done
 
 
+def test_spoilt_records(asked_once, flash):
+    """Trace, bus log and packets are files that anybody edits or cuts: a picture or one line."""
+    rng = random.Random(f"{SEED} records")
+    print("seed", SEED)
+    state = asked_once.directory / "state"
+    good = {name: (state / name).read_bytes() for name in ("trace", "bus", "smp.pcap")}
+    assert len(good["trace"]) > 1000
+
+    def tries(content):
+        lines = content.split(b"\n")
+        rng.shuffle(lines)
+        numbers = bytearray(content)
+        for _ in range(40):
+            numbers[rng.randrange(len(numbers))] = rng.choice(b"0123456789 #-x\n\xff\x00")
+        yield from (b"", b"\n" * 99, rng.randbytes(5000), content[:len(content) // 3], b"\n".join(lines),
+                    bytes(numbers), b"# " + b"9" * 70000, b"1 1 boot internal erase 0xFFFFFFFF 4294967295\n" * 9,
+                    b"1 1 boot internal program 0xFFFFF 4096\n18446744073709551615 1 x external erase 0x0 0\n")
+
+    for name, content in good.items():
+        for spoilt in tries(content):
+            (state / name).write_bytes(spoilt)
+            for words in (["report", "-o", "OUT"], ["inspect"]):
+                done = flash(words, state)
+                assert done.returncode in (0, 1), (name, spoilt[:60], done)
+                if done.returncode == 1:
+                    one_line(done, "kedge")
+        (state / name).write_bytes(content)
+
+
+@pytest.fixture
+def asked_once(kedge_device, tmp_path, lives):
+    """A device that has a swap behind it, with its record."""
+    d = Device(kedge_device, tmp_path / "swapped")
+    state = d.directory / "state"
+    state.mkdir()
+    for name, content in zip(("internal.bin", "external.bin"), lives["asked"]):
+        (state / name).write_bytes(content)
+    assert d.once()[1].startswith("booted 2.0.0")
+    return d
+
+
 # ---- layouts -------------------------------------------------------------------------------------
 
 GOOD_LAYOUT = LAYOUT.format(primary="0x71000", journal="0x7D000", secondary="0x71000")
@@ -513,6 +555,124 @@ def test_bad_key(kedge_device, run_kedge, bad_keys, tmp_path, name):
     one_line(run_kedge("sign", "-k", path, "-v", "1.0.0", "-H", "0x200", "--pad-header", "-S", "0x71000",
                        KEY.parents[1] / "payload.bin", tmp_path / "out.bin"), "kedge")
     assert not (tmp_path / "out.bin").exists()
+
+
+# ---- files for the tool --------------------------------------------------------------------------
+
+
+def test_any_bytes_for_an_image(run_kedge, tmp_path):
+    """A release script verifies what came over a bad disk: a verdict or one line, never a crash."""
+    import json
+    rng = random.Random(f"{SEED} images")
+    print("seed", SEED)
+    fixtures = sorted(KEY.parents[1].glob("*.img"))
+    path = tmp_path / "x.img"
+    for _ in range(25):
+        content = bytearray(rng.choice(fixtures).read_bytes())
+        for _ in range(rng.choice([1, 2, 6])):
+            how = rng.randrange(4)
+            at = rng.choice([rng.randrange(32), rng.randrange(len(content)),
+                             max(0, len(content) - rng.randrange(1, 400))]) if content else 0
+            if how == 0 and content:
+                content[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+            elif how == 1:
+                del content[at:at + rng.randrange(1, 300)]
+            elif how == 2:
+                content[at:at] = rng.randbytes(rng.randrange(1, 40))
+            else:
+                content[at:at + 4] = rng.choice([b"\xff" * 4, bytes(4), b"\x00\x00\x00\x80"])
+        path.write_bytes(content)
+        for words in (["verify", "-k", KEY], ["dumpinfo"], ["dumpinfo", "--json"]):
+            done = run_kedge(*words, path)
+            assert done.returncode in (0, 1), done
+            if done.returncode == 1:
+                one_line(done, "kedge")
+            elif "--json" in words:
+                json.loads(done.stdout)
+
+
+# ---- a device that lies --------------------------------------------------------------------------
+
+
+class Liar:
+    """Answers every datagram with what `lie` makes of it."""
+
+    def __init__(self, lie):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.lie = lie
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            while True:
+                request, peer = self.socket.recvfrom(65536)
+                for reply in self.lie(request):
+                    self.socket.sendto(reply, peer)
+        except OSError:
+            return
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def reply_to(request, body):
+    data = body if isinstance(body, bytes) else cbor2.dumps(body)
+    return bytes([request[0] | 1, 0]) + len(data).to_bytes(2, "big") + request[4:8] + data
+
+
+ENTRY = {"slot": 0, "version": "1.0.0", "hash": bytes(32), "bootable": True, "pending": False,
+         "confirmed": True, "active": True, "permanent": False}
+LIES = {
+    "nothing": lambda q: [],
+    "noise": lambda q: [random.Random(len(q)).randbytes(200)],
+    "empty map": lambda q: [reply_to(q, {})],
+    "not a map": lambda q: [reply_to(q, [1, 2])],
+    "no payload": lambda q: [reply_to(q, b"")],
+    "broken": lambda q: [reply_to(q, b"\xbf\x66images\x9f")],
+    "deep": lambda q: [reply_to(q, b"\xa1\x66images" + b"\x81" * 1400)],
+    "an error": lambda q: [reply_to(q, {"rc": 4294967295})],
+    "an error of a group": lambda q: [reply_to(q, {"err": {"group": 65535, "rc": 65535}})],
+    "other sequence": lambda q: [reply_to(q[:6] + bytes([q[6] ^ 1]) + q[7:], {"r": "x", "images": []})],
+    "its own request": lambda q: [q],
+    "short": lambda q: [reply_to(q, {"r": "x"})[:9]],
+    "rubbish in entries": lambda q: [reply_to(q, {"images": [
+        {**ENTRY, "version": "\x1b[2J" * 40, "hash": bytes(size)} for size in (0, 1, 64, 65, 200)]})],
+    "many entries": lambda q: [reply_to(q, {"images": [{**ENTRY, "slot": i} for i in range(12)]})],
+    "wrong types": lambda q: [reply_to(q, {"images": [{k: [v] for k, v in ENTRY.items()}], "off": "x",
+                                           "buf_size": -1, "buf_count": "y", "r": 5, "policy": [1],
+                                           "counts": {}, "records": [[]], "output": b"z"})],
+    "far off": lambda q: [reply_to(q, {"off": 4294967295, "buf_size": 4294967295,
+                                       "buf_count": 4294967295})],
+    "stuck": lambda q: [reply_to(q, {"off": 1, "buf_size": 0, "buf_count": 0})],
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_lying_device(run_kedge, tmp_path, name):
+    """A broken device must not take the tool, or the script around it, along with it."""
+    path = tmp_path / "x.bin"
+    path.write_bytes((KEY.parents[1] / "p256.img").read_bytes())
+    with Liar(LIES[name]) as liar:
+        for words in (["image", "list"], ["image", "upload", path], ["image", "test", "00" * 32],
+                      ["image", "slots"], ["os", "echo", "a"], ["os", "info"], ["os", "params"],
+                      ["recorder", "show"], ["history", "show"], ["policy", "get"]):
+            if name in ("nothing", "noise", "other sequence", "its own request", "short"):
+                words = words if words[1] in ("list", "upload") else None
+            if words is None:
+                continue
+            done = run_kedge("--udp", f"127.0.0.1:{liar.port}", "--timeout", "0.3", "--json", *words,
+                             timeout=20)
+            assert done.returncode in (0, 1), done
+            assert done.returncode == 0 or done.stderr.startswith("kedge: "), done
+            assert done.returncode == 0 or done.stderr.count("\n") == 1, done
+            assert "\x1b" not in done.stdout + done.stderr
+            if name in ("nothing", "noise", "not a map", "broken", "deep", "short", "an error"):
+                assert done.returncode == 1, done
 
 
 # ---- SMP by hand ---------------------------------------------------------------------------------
