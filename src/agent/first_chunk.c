@@ -177,9 +177,9 @@ int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_requ
         return status;
     }
     if (is_there(agent, request)) {
-        status = kedge_mailbox_retire(agent) == 0 ? KEDGE_AGENT_OK : KEDGE_AGENT_ERASE_FAILED;
-        if (status != KEDGE_AGENT_OK) {
-            return kedge_agent_refuse(agent, status, "the upload record cannot be cleared");
+        if (kedge_mailbox_retire(agent) != 0) {
+            return kedge_agent_refuse(agent, KEDGE_AGENT_ERASE_FAILED,
+                                      "the upload record cannot be cleared");
         }
         *upload = (struct kedge_upload){0};
         *reply = (struct kedge_upload_reply){.off = request->len, .has_match = true, .match = true};
