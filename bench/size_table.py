@@ -35,6 +35,15 @@ def sections(elf):
     return int(text) + int(data), int(data), int(bss)
 
 
+def symbol(elf, name):
+    """Bytes of a variable; 0: there is none, so the program ends before it is needed."""
+    for line in run("arm-none-eabi-nm", "-S", elf).splitlines():
+        words = line.split()
+        if len(words) == 4 and words[3] == name:
+            return int(words[1], 16)
+    return 0
+
+
 def rooms(elf):
     """Bytes of code by the source file that they come from, inlined or not."""
     folder = {"p256-m.c": "p256-m", "sha2small.c": "bearssl", "dec32be.c": "bearssl", "enc32be.c": "bearssl"}
@@ -64,6 +73,8 @@ def main(arm, runs, out):
     measured = {}
     for line in open(runs):
         words = line.split()
+        if len(words) == 3 and words[1] == "state":
+            measured.setdefault(words[0], {})["state"] = int(words[2])
         if len(words) == 6 and words[2] in REASONS:
             build, flash, case, reason, instructions, stack = words
             if int(reason) != REASONS[case]:
@@ -79,6 +90,9 @@ def main(arm, runs, out):
         elf = os.path.join(arm, f"nrf52840-{build}.elf")
         text, data, bss = sections(elf)
         runs_of = measured.get(build, {})
+        state = runs_of.pop("state", 0)
+        if state > symbol(elf, "state"):
+            sys.exit(f"size: the loader's state takes {state} bytes; give it so many in ports/nrf52840/main_loader.c")
         if len(runs_of) != 2 * len(REASONS):
             sys.exit(f"size: the run of mps2-an386-{build}.elf is not complete")
         values = {

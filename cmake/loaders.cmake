@@ -15,13 +15,16 @@ target_include_directories(cortex_m4 PRIVATE include)
 target_compile_options(cortex_m4 PRIVATE ${kedge_warnings} -ffreestanding -fno-lto
     -fno-tree-loop-distribute-patterns)
 
+# The core is freestanding, yet a port has these four functions: the compiler may know what they do.
+target_compile_options(kedge PRIVATE -fbuiltin)
+
 # kedge_loader(NAME PORT SOURCES... LIBRARIES ...)
 function(kedge_loader name port)
     cmake_parse_arguments(use "" "" "LIBRARIES" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS ports/${port}/*.c)
     add_executable(${name} ${sources} ${use_UNPARSED_ARGUMENTS} $<TARGET_OBJECTS:cortex_m4>)
     target_include_directories(${name} PRIVATE ports/${port} ports/crypto ports/loader-key)
-    target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding)
+    target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
     target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge)
     target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections
         -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map -L${CMAKE_SOURCE_DIR}/ports/cortex-m4

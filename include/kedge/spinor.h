@@ -15,7 +15,8 @@
 
 struct kedge_spi_bus {
     /* One transaction under one chip select: send `head`, then send `out`, then receive `in` (each
-     * may be empty). 0 or KEDGE_E_IO. */
+     * may be empty; not both of the last two are given). What is programmed must lie where the bus
+     * can fetch it, which is RAM where a DMA does it. 0 or KEDGE_E_IO. */
     int (*transact)(void *ctx, struct kedge_bytes head, struct kedge_bytes out,
                     struct kedge_buf in);
     /* At least so long; feeds the watchdog if there is one. */
@@ -49,14 +50,14 @@ extern const struct kedge_spinor_part kedge_spinor_gd25q16;
 extern const struct kedge_spinor_part kedge_spinor_generic;
 
 struct kedge_spinor {
+    uint8_t blocks; /* bit 0: 32 K erase, bit 1: 64 K erase available */
+    uint8_t alive;  /* error == 0 */
     const struct kedge_spi_bus *bus;
     const struct kedge_spinor_part *part;
     struct kedge_geometry geometry; /* after probe: from SFDP where the part has it */
     uint32_t erase_max_us, block_max_us, page_max_us; /* as in the part, or from SFDP */
     uint32_t pending_max_us; /* limit of the posted operation; 0: nothing posted */
     int error;               /* of the last probe or a time-out; every operation returns it */
-    uint8_t blocks;          /* bit 0: 32 K erase, bit 1: 64 K erase available */
-    uint8_t alive;           /* error == 0 */
 };
 
 extern const struct kedge_flash_ops kedge_spinor_ops;

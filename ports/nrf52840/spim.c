@@ -1,37 +1,21 @@
-/* The SPI bus by SPIM0 with EasyDMA. It reaches RAM only, so constants in flash are copied first, a
- * few bytes at a time; chip select stays low over the whole transaction. */
-#include <string.h>
-
+/* The SPI bus by SPIM0 with EasyDMA, which reaches RAM only: what the driver sends must lie there,
+ * as spinor.h asks. Chip select stays low over the whole transaction. */
 #include "nrf52840.h"
 #include "registers.h"
 
 #define RAM_START 0x20000000u
-#define CHUNK 32u /* bytes of the copy for constants */
 
-static void transfer(const uint8_t *out, uint8_t *in, size_t size)
+/* One of the two may be empty: the bus then sends zeros, or nobody listens. */
+static void transfer(const uint8_t *out, size_t out_size, uint8_t *in, size_t in_size)
 {
+    KEDGE_ASSERT(out_size == 0 || (uintptr_t)out >= RAM_START);
     SPIM_TXD_PTR = (uint32_t)(uintptr_t)out;
-    SPIM_TXD_MAXCNT = out == NULL ? 0 : size;
+    SPIM_TXD_MAXCNT = out_size;
     SPIM_RXD_PTR = (uint32_t)(uintptr_t)in;
-    SPIM_RXD_MAXCNT = in == NULL ? 0 : size;
+    SPIM_RXD_MAXCNT = in_size;
     SPIM_END = 0;
     SPIM_START = 1;
     while (SPIM_END == 0) {
-    }
-}
-
-static void send(struct kedge_bytes bytes)
-{
-    uint8_t copy[CHUNK];
-    while (bytes.size > 0) {
-        const bool in_ram = (uintptr_t)bytes.at >= RAM_START;
-        const size_t size = in_ram || bytes.size < CHUNK ? bytes.size : CHUNK;
-        if (!in_ram) {
-            memcpy(copy, bytes.at, size);
-        }
-        transfer(in_ram ? bytes.at : copy, NULL, size);
-        bytes.at += size;
-        bytes.size -= size;
     }
 }
 
@@ -39,10 +23,9 @@ static int transact(void *ctx, struct kedge_bytes head, struct kedge_bytes out, 
 {
     (void)ctx;
     P0_OUTCLR = 1u << PIN_CS;
-    send(head);
-    send(out);
-    if (in.size > 0) {
-        transfer(NULL, in.at, in.size);
+    transfer(head.at, head.size, NULL, 0);
+    if (out.size + in.size != 0) {
+        transfer(out.at, out.size, in.at, in.size);
     }
     P0_OUTSET = 1u << PIN_CS;
     return 0;
