@@ -150,6 +150,17 @@ static int ask_buffers(struct device_link *device, unsigned ms)
     return result;
 }
 
+/* A device remembers for a second which reset it has answered, by its sequence number; on a serial
+ * line it cannot tell us from the session before. One step every 4 ms meets a number again only
+ * after 1024 ms. */
+static uint8_t first_sequence(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint8_t)(((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u) / 4u);
+}
+
 int device_link_open(struct device_link *device)
 {
     const unsigned ms = patience_ms(QUICK_MS);
@@ -160,8 +171,7 @@ int device_link_open(struct device_link *device)
     if (result != 0) {
         return result;
     }
-    /* not always from the same number: a device may still remember the last session's reset */
-    device->sequence = (uint8_t)(time(NULL) * 7);
+    device->sequence = first_sequence();
     result = ask_buffers(device, ms);
     if (result == 1) {
         return 0;
