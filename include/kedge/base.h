@@ -11,6 +11,9 @@
 
 #include "kedge/error.h"
 
+/* Never inlined: big locals that must not lie in the frame of a caller that lives on. */
+#define KEDGE_APART __attribute__((noinline))
+
 /* Read-only bytes, owned by somebody else. */
 struct kedge_bytes {
     const uint8_t *at;
@@ -59,16 +62,16 @@ static inline uint32_t kedge_be32(const uint8_t *p)
 
 KEDGE_INLINE void kedge_put_le16(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
+    const uint16_t le = kedge_le16((const uint8_t *)&v);
+    __builtin_memcpy(p, &le, sizeof(le));
 }
 
+/* By way of the order that this processor has: one store where it may write words at any address;
+ * bytes shifted out one by one stay four stores. */
 KEDGE_INLINE void kedge_put_le32(uint8_t *p, uint32_t v)
 {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
+    const uint32_t le = kedge_le32((const uint8_t *)&v);
+    __builtin_memcpy(p, &le, sizeof(le));
 }
 
 static inline void kedge_put_be16(uint8_t *p, uint16_t v)

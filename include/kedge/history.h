@@ -34,5 +34,6 @@ void kedge_history_note(uint8_t *plan, uint8_t reason, uint8_t verdict, bool bac
 void kedge_history_effort(uint8_t *plan, uint16_t value);
 /* A version as the plan and the records hold it: major, minor, revision u16, build u32. */
 struct kedge_version kedge_history_version(const uint8_t *at);
+void kedge_history_put_version(uint8_t *at, const struct kedge_version *version);
 
 #endif

@@ -12,44 +12,55 @@
 /*  offset  field
  *       0  u32 magic
  *       4  u8  state      u8 attempts   u8 type       u8 method
- *       8  u8  base       u8 old_base   u8 spare      u8 flags
- *      12  u8  units      u8 k_old      u8 k_new      u8 undo (type that a RESTORE undoes)
- *      16  u16 pc         u16 pc_abort
- *      20  u32 size_old   u32 size_new                  bytes of the images
- *      28  u32 counter    u32 counter_new               security counter: accepted, of the new one
- *      36  u8  id_old[8]  u8 id_new[8]                  first bytes of the image hashes
- *      52  u8  version_old[8]  u8 version_new[8]        major, minor, revision u16, build u32
- *      68  u32 reserved
- *      72  history: 8 records of 48 B
- *     456  u8  same[32]  u8 backed[32]                  bit i: unit i is equal / already in backup
- *     520  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit
+ *       8  u8  flags      u8 spare      u8 units      u8 reserved
+ *      12  u16 pc         u16 pc_abort
+ *      16  u32 counter    u32 counter_new               security counter: accepted, of the new one
+ *      24  half new, half old, 24 B each:
+ *          u8 k (units)  u8 base  u16 reserved  u32 size  u8 version[8]  u8 id[8]
+ *          version: major, minor, revision u16, build u32; id: first bytes of the image hash;
+ *          base of the old half: where the old image goes in the secondary
+ *      72  u32 notes                                    number of the newest history record
+ *      76  history: 8 records of 48 B
+ *     460  u8  same[32]  u8 backed[32]                  bit i: unit i is equal / already in backup
+ *     524  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit
  */
 #define KEDGE_PLAN_STATE       4
 #define KEDGE_PLAN_ATTEMPTS    5
 #define KEDGE_PLAN_TYPE        6
 #define KEDGE_PLAN_METHOD      7
-#define KEDGE_PLAN_BASE        8
-#define KEDGE_PLAN_OLD_BASE    9
-#define KEDGE_PLAN_SPARE       10
-#define KEDGE_PLAN_FLAGS       11
-#define KEDGE_PLAN_UNITS       12
-#define KEDGE_PLAN_K_OLD       13
-#define KEDGE_PLAN_K_NEW       14
-#define KEDGE_PLAN_UNDO        15
-#define KEDGE_PLAN_PC          16
-#define KEDGE_PLAN_PC_ABORT    18
-#define KEDGE_PLAN_SIZE_OLD    20
-#define KEDGE_PLAN_SIZE_NEW    24
-#define KEDGE_PLAN_COUNTER     28
-#define KEDGE_PLAN_COUNTER_NEW 32
-#define KEDGE_PLAN_ID_OLD      36
-#define KEDGE_PLAN_ID_NEW      44
-#define KEDGE_PLAN_VERSION_OLD 52
-#define KEDGE_PLAN_VERSION_NEW 60
-#define KEDGE_PLAN_HISTORY     72
-#define KEDGE_PLAN_SAME        456
-#define KEDGE_PLAN_BACKED      488
-#define KEDGE_PLAN_TABLES      520
+#define KEDGE_PLAN_FLAGS       8
+#define KEDGE_PLAN_SPARE       9
+#define KEDGE_PLAN_UNITS       10
+#define KEDGE_PLAN_PC          12
+#define KEDGE_PLAN_PC_ABORT    14
+#define KEDGE_PLAN_COUNTER     16
+#define KEDGE_PLAN_COUNTER_NEW 20
+#define KEDGE_PLAN_NEW         24
+#define KEDGE_PLAN_OLD         48
+#define KEDGE_PLAN_NOTES       72
+#define KEDGE_PLAN_HISTORY     76
+#define KEDGE_PLAN_SAME        460
+#define KEDGE_PLAN_BACKED      492
+#define KEDGE_PLAN_TABLES      524
+
+/* A half: what the plan says of one of its two images. Old and new lie alike and side by side, and
+ * so do their tables: to reverse a plan is to exchange them. */
+#define KEDGE_HALF_K           0
+#define KEDGE_HALF_BASE        1
+#define KEDGE_HALF_SIZE        4
+#define KEDGE_HALF_VERSION     8
+#define KEDGE_HALF_ID          16
+#define KEDGE_HALF             24
+#define KEDGE_PLAN_K_NEW       (KEDGE_PLAN_NEW + KEDGE_HALF_K)
+#define KEDGE_PLAN_K_OLD       (KEDGE_PLAN_OLD + KEDGE_HALF_K)
+#define KEDGE_PLAN_BASE        (KEDGE_PLAN_NEW + KEDGE_HALF_BASE)
+#define KEDGE_PLAN_OLD_BASE    (KEDGE_PLAN_OLD + KEDGE_HALF_BASE)
+#define KEDGE_PLAN_SIZE_NEW    (KEDGE_PLAN_NEW + KEDGE_HALF_SIZE)
+#define KEDGE_PLAN_SIZE_OLD    (KEDGE_PLAN_OLD + KEDGE_HALF_SIZE)
+#define KEDGE_PLAN_VERSION_NEW (KEDGE_PLAN_NEW + KEDGE_HALF_VERSION)
+#define KEDGE_PLAN_VERSION_OLD (KEDGE_PLAN_OLD + KEDGE_HALF_VERSION)
+#define KEDGE_PLAN_ID_NEW      (KEDGE_PLAN_NEW + KEDGE_HALF_ID)
+#define KEDGE_PLAN_ID_OLD      (KEDGE_PLAN_OLD + KEDGE_HALF_ID)
 
 enum kedge_state { KEDGE_STATE_IDLE, KEDGE_STATE_RUN, KEDGE_STATE_TRIAL };
 
@@ -93,8 +104,10 @@ static inline uint32_t kedge_plan_size(const struct kedge_pair *pair)
 /* An empty plan: IDLE, nothing known. */
 void kedge_plan_clear(uint8_t *plan, const struct kedge_pair *pair);
 
-/* True when `plan` was written for this layout and no field points outside of it. The CRC of BODY
- * vouches for the bytes; this guards against a layout that changed under the journal. */
+/* True when `plan` was written for this primary and no field makes a table be read outside of it.
+ * The CRC of BODY vouches for the bytes; this guards against a layout that changed under the
+ * journal. A base or spare behind the secondary's end is left to the region, whose error fails the
+ * step. */
 bool kedge_plan_fits(const uint8_t *plan, const struct kedge_pair *pair);
 
 /* Fold one LOG record into the plan: the replay function of the loader's journal. `plan` is the
@@ -116,6 +129,12 @@ static inline uint32_t kedge_plan_crc_at(const uint8_t *plan, bool old, unsigned
 static inline bool kedge_plan_bit(const uint8_t *plan, unsigned bitmap, unsigned i)
 {
     return ((plan[bitmap + i / 8u] >> (i % 8u)) & 1u) != 0;
+}
+
+/* Unit i is not the same in both images. */
+static inline void kedge_plan_differs(uint8_t *plan, unsigned i)
+{
+    plan[KEDGE_PLAN_SAME + i / 8u] &= (uint8_t) ~(1u << (i % 8u));
 }
 
 #endif

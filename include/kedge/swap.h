@@ -10,13 +10,20 @@
 #include "kedge/plan.h"
 #include "kedge/recorder.h"
 
-/* A strategy is data: which methods a plan may use. A port names one; INSTALL, REVERT and RESTORE
- * follow from it. */
+struct kedge_engine;
+
+/* A strategy: which methods a plan may use, and how a unit is stored. A port names one; INSTALL,
+ * REVERT and RESTORE follow from it. */
 struct kedge_strategy {
     uint8_t method; /* when most units differ */
     uint8_t sparse; /* when at most half of them do */
+    /* Store the unit buffer at region offset `at` of the slot: the copy of step pc. */
+    int (*store)(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
+                 unsigned pc);
 };
 extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
+/* kedge_swap, one device at a time: less code, more time. */
+extern const struct kedge_strategy kedge_swap_serial;
 
 struct kedge_boot_hooks {
     void (*feed)(void *ctx); /* watchdog; in every bounded loop */
@@ -29,9 +36,8 @@ enum kedge_slot_name { KEDGE_PRIMARY, KEDGE_SECONDARY, KEDGE_BACKUP };
 /* Unit `from` of slot from_slot goes to unit `to` of to_slot; the content is unit `index` of the
  * new or the old image. */
 struct kedge_copy {
-    uint8_t from_slot, to_slot;
+    unsigned from_slot, from, to_slot, to, index;
     bool old; /* content: the old image's unit, else the new one's */
-    uint16_t from, to, index;
 };
 
 /* Units of the longer image. */
@@ -49,81 +55,100 @@ bool kedge_step(const uint8_t *plan, unsigned pc, struct kedge_copy *copy);
 int kedge_step_clear(const uint8_t *plan);
 
 /* Everything the engine works with; memory of the caller. */
+#define KEDGE_PAGE 256u
 struct kedge_engine {
+    uint8_t *plan; /* journal.body.at */
     const struct kedge_pair *pair;
+    uint8_t *unit; /* unit_size bytes: exactly one unit */
+    uint32_t unit_size;
+    uint8_t *page; /* KEDGE_PAGE bytes */
+    const struct kedge_strategy *strategy;
     const struct kedge_boot_hooks *hooks; /* NULL: none */
     struct kedge_recorder *recorder;      /* NULL: none */
-    struct kedge_buf unit;                /* one unit; the page is elsewhere */
-    uint8_t *page;                        /* KEDGE_PAGE bytes */
-    struct kedge_journal journal;         /* body.at is the plan */
-    struct kedge_verify verify;           /* keys; result of the last look */
-    uint8_t trusted[KEDGE_DIGEST_MAX];    /* digest that a signature vouched for in this power-on */
-    uint8_t trusted_size;                 /* 0: none */
-    bool compare;                         /* tap: also compare with the primary */
-    bool old;                             /* tap: fill crc_old instead of crc_new */
-    bool ahead;                           /* the next copy was made while the last one was */
-    bool checked;                         /* step VERIFY of the last run found the primary good */
-    bool resumed;      /* this power-on goes on with a program of an earlier one */
-    uint32_t tail_crc; /* tap: over the bytes behind the hashed ones */
     uint32_t retries, repaired;
+    struct kedge_trailer_place place;  /* of all slots of the pair */
+    bool old;                          /* tap: fill crc_old, else crc_new and `same` */
+    bool ahead;                        /* the next copy was made while the last one was */
+    bool checked;                      /* step VERIFY of the last run found the primary good */
+    bool resumed;                      /* the program is one of an earlier power-on */
+    bool refuse_older;                 /* policy downgrade = refuse */
+    struct kedge_verify verify;        /* keys; result of the last look */
+    struct kedge_journal journal;      /* body.at is the plan */
+    uint8_t trusted[KEDGE_DIGEST_MAX]; /* digest that a signature vouched for in this power-on */
 };
-#define KEDGE_PAGE 256u
 
 const struct kedge_slot *kedge_engine_slot(const struct kedge_engine *engine, unsigned name);
 
 /* Bytes of the new or old image in its unit i; 0 behind its end. */
 uint32_t kedge_engine_bytes(const struct kedge_engine *engine, bool old, unsigned i);
 
-/* Switch the recorder's phase; -> the one before. */
-uint8_t kedge_engine_phase(const struct kedge_engine *engine, uint8_t phase);
+/* Switch the recorder's phase. */
+void kedge_engine_phase(const struct kedge_engine *engine, uint8_t phase);
 
 /* Record a fact in the plan and in the log; takes over when this power-on may not append (J2) or
  * the log is full. */
-int kedge_engine_log(struct kedge_engine *engine, uint16_t kind, uint16_t value);
+int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value);
 
 /* Parse, hash and check the signature of the image at `base` of a slot; engine->verify has the
- * details. tables: fill crc_new (or crc_old when engine->old) and, when engine->compare, `same`,
- * from exactly the bytes that were authenticated; the unhashed TLVs are read twice. */
-enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, uint8_t base,
+ * details. The signature is not computed again for a digest that had a good one in this power-on.
+ * tables: fill the old half and crc_old from the primary, the new half, crc_new and, by comparing
+ * with the primary, `same` from elsewhere: from exactly the bytes that were authenticated; the
+ * unhashed TLVs are read twice. The half may be overwritten whatever the verdict. */
+enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables);
 
-/* Read unit copy->from until its CRC is right: up to 4 reads, then the repair of one bit. */
+/* Read the copy's unit into the unit buffer until its CRC is right: up to 4 reads, then the repair
+ * of one bit. What lies behind the image in it is filled as erased. */
 int kedge_engine_fetch(struct kedge_engine *engine, const struct kedge_copy *copy);
 
-/* Is the unit at region offset `at` blank? Up to 3 readings. */
-int kedge_engine_blank(struct kedge_engine *engine, unsigned name, uint32_t at, bool *blank);
+/* Does the unit at region offset `at` hold the unit buffer? A difference is read up to 3 times. */
+bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at);
 
-/* Erase the unit at region offset `at` and see it blank. Up to 3 tries. */
-int kedge_engine_wipe(struct kedge_engine *engine, unsigned name, uint32_t at);
+/* Program one page at region offset `at`, unless the data is blank. An erase that the device
+ * silently ignored must not be programmed over: the page is probed. */
+int kedge_engine_program(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
+                         const uint8_t *data);
+
+/* Unit buffer -> flash: erase, program, read back; up to 3 times. The plain store of a strategy. */
+int kedge_engine_store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
+                       unsigned pc);
+
+/* Erase the unit and see it blank. Up to 3 tries. Leaves the unit buffer erased. */
+int kedge_engine_wipe(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at);
+
+/* The same for the mailbox sector. */
+int kedge_engine_clear_mail(struct kedge_engine *engine);
+
+/* Is the mailbox sector blank? Up to 3 readings, for one flipped bit on the bus makes a blank page
+ * look written, never the other way round. Leaves the unit buffer erased. */
+bool kedge_engine_no_mail(struct kedge_engine *engine);
+
+/* Region offset of the sector of mailbox or trailer. */
+static inline uint32_t kedge_engine_gap(const struct kedge_slot *slot)
+{
+    return slot->gap * slot->unit;
+}
 
 /* Write the primary's trailer for a plan of this type: erase, flags, magic last; read back. */
-int kedge_engine_trailer(struct kedge_engine *engine, uint8_t type);
+int kedge_engine_trailer(struct kedge_engine *engine, unsigned type);
 
-/* True when the primary's trailer reads the same 8 times; its tail is in engine->unit then. */
-bool kedge_engine_tail(struct kedge_engine *engine);
-
-/* True when the primary's trailer steadily says: an image on trial, not confirmed. */
-bool kedge_engine_on_trial(struct kedge_engine *engine);
+/* True when the primary's trailer reads 8 times as the one of an image on trial, exactly: as it was
+ * written, or with the application's word. */
+bool kedge_engine_on_trial(struct kedge_engine *engine, bool confirmed);
 
 /* Run the program from the plan's pc to its end. 0: done, the state is TRIAL or IDLE. Else a step
  * failed after all its retries, pc points at it, and nothing needed was destroyed. */
 int kedge_engine_run(struct kedge_engine *engine);
 
 /* Plans, made in the RAM copy only; kedge_journal_take_over() makes them durable.
- * candidate: authenticate every base of the secondary (3 passes), fill the tables and choose; the
- * old image's half must be there already (look with engine->old) unless `install`.
- * -> verdict of the candidate; GOOD: base, k_new, ... are set. */
-struct kedge_rules {
-    const struct kedge_strategy *strategy;
-    bool install;      /* no old image to keep; the backup is looked at too */
-    bool refuse_older; /* policy downgrade = refuse */
-};
-enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine,
-                                        const struct kedge_rules *rules);
-/* Copy what engine->verify found about the primary into the plan's old half. */
-void kedge_plan_old(struct kedge_engine *engine);
+ * candidate: authenticate what lies at every base of the secondary (3 passes), and choose the first
+ * one that is not the running image; that one only when there is no other. The old half must be
+ * there already (a look with tables at the primary) unless `install`: then there is no old image to
+ * keep, and the backup is looked at too. -> verdict of the candidate; GOOD: the plan is complete
+ * but for kedge_plan_start(). */
+enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, bool install);
 /* Start a program of `type` at pc 0. */
-void kedge_plan_start(uint8_t *plan, uint8_t type, uint8_t flags);
+void kedge_plan_start(uint8_t *plan, unsigned type, unsigned flags);
 /* Is every unit that a revert would load intact? KEDGE_E_SOURCE when not, or a flash error. */
 int kedge_plan_old_intact(struct kedge_engine *engine);
 

@@ -14,7 +14,7 @@ static struct kedge_flash external;
 static struct kedge_spinor nor;
 static uint8_t unit[PAGE];
 /* kedge_boot_state_size() of this layout; checked at start */
-static uint64_t state[2016 / 8];
+static uint64_t state[2024 / 8];
 
 static const struct kedge_pair pair = {
     .primary = {.region = {&nrf52840_internal, 0xC000, SLOT_PAGES * PAGE},
@@ -40,7 +40,7 @@ static const struct kedge_layout layout = {
 
 static const struct kedge_boot_config config = {
     .layout = &layout,
-    .strategy = &kedge_swap,
+    .strategy = &kedge_swap_serial,
     .keys = &loader_key,
     .key_count = 1,
     .defaults = &kedge_policy_default,

@@ -17,22 +17,24 @@ enum kedge_primary_fact {
 };
 
 struct kedge_facts {
+    /* as the plan has them, in its order */
+    uint8_t state;    /* enum kedge_state */
+    uint8_t attempts; /* trials so far */
+    uint8_t type;     /* of the plan */
+    uint8_t method;   /* of the plan */
+    /* made unknown together, when the plan or the secondary changed */
+    uint8_t confirmed; /* kedge_fact: the application set its word, and it reads so steadily */
+    uint8_t old;       /* kedge_fact: every unit that a revert needs is intact */
+    uint8_t candidate; /* kedge_fact: an authentic, acceptable candidate */
+    uint8_t any;       /* kedge_fact: any authentic image to install */
     uint8_t stable;    /* sealed, or taken over in this power-on (J4) */
-    uint8_t state;     /* enum kedge_state */
-    uint8_t type;      /* of the plan */
-    uint8_t method;    /* of the plan */
-    uint8_t failed;    /* its program failed in this power-on */
-    uint8_t attempts;  /* trials so far */
+    uint8_t failed;    /* the program failed in this power-on */
     uint8_t limit;     /* trials before the revert */
     uint8_t held;      /* requests wait */
     uint8_t wipe;      /* the secondary is to be erased, and no application has run since */
     uint8_t alive;     /* kedge_fact: the external chip answers as configured */
     uint8_t request;   /* 0 unknown, else 1 + enum kedge_request */
-    uint8_t confirmed; /* kedge_fact: the application set its word, and it reads so steadily */
     uint8_t primary;   /* kedge_primary_fact */
-    uint8_t old;       /* kedge_fact: every unit that a revert needs is intact */
-    uint8_t candidate; /* kedge_fact: an authentic, acceptable candidate */
-    uint8_t any;       /* kedge_fact: any authentic image to install */
 };
 
 enum kedge_action {

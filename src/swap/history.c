@@ -1,5 +1,5 @@
-/* The ring of what happened to this device. The newest record is the one with the highest number;
- * its place is number mod 8. */
+/* The ring of what happened to this device. A record lies at its number mod 8; the plan says the
+ * number of the newest. */
 #include "kedge/history.h"
 
 #include <string.h>
@@ -23,16 +23,6 @@ static uint32_t at_number(uint32_t number)
     return KEDGE_PLAN_HISTORY + number % KEDGE_HISTORY_RECORDS * KEDGE_HISTORY_RECORD_SIZE;
 }
 
-static uint32_t newest(const uint8_t *plan)
-{
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < KEDGE_HISTORY_RECORDS; i++) {
-        const uint32_t number = kedge_le32(plan + at_number(i) + NUMBER);
-        most = number > most ? number : most;
-    }
-    return most;
-}
-
 struct kedge_version kedge_history_version(const uint8_t *at)
 {
     return (struct kedge_version){
@@ -43,23 +33,33 @@ struct kedge_version kedge_history_version(const uint8_t *at)
     };
 }
 
+void kedge_history_put_version(uint8_t *at, const struct kedge_version *version)
+{
+    at[0] = version->major;
+    at[1] = version->minor;
+    kedge_put_le16(at + 2, version->revision);
+    kedge_put_le32(at + 4, version->build);
+}
+
 void kedge_history_note(uint8_t *plan, uint8_t reason, uint8_t verdict, bool back)
 {
-    const uint32_t number = newest(plan) + 1;
+    const uint32_t number = kedge_le32(plan + KEDGE_PLAN_NOTES) + 1;
+    const unsigned from = back ? KEDGE_PLAN_NEW : KEDGE_PLAN_OLD;
+    const unsigned to = KEDGE_PLAN_NEW + KEDGE_PLAN_OLD - from;
     uint8_t *record = plan + at_number(number);
+    kedge_put_le32(plan + KEDGE_PLAN_NOTES, number);
     memset(record, 0, KEDGE_HISTORY_RECORD_SIZE);
     kedge_put_le32(record + NUMBER, number);
     record[REASON] = reason;
     record[VERDICT] = verdict;
     record[ATTEMPTS] = plan[KEDGE_PLAN_ATTEMPTS];
-    memcpy(record + FROM, plan + (back ? KEDGE_PLAN_VERSION_NEW : KEDGE_PLAN_VERSION_OLD), 8);
-    memcpy(record + TO, plan + (back ? KEDGE_PLAN_VERSION_OLD : KEDGE_PLAN_VERSION_NEW), 8);
-    memcpy(record + HASH, plan + (back ? KEDGE_PLAN_ID_OLD : KEDGE_PLAN_ID_NEW), 8);
+    memcpy(record + FROM, plan + from + KEDGE_HALF_VERSION, 8);
+    memcpy(record + TO, plan + to + KEDGE_HALF_VERSION, 16); /* and HASH */
 }
 
 void kedge_history_effort(uint8_t *plan, uint16_t value)
 {
-    uint8_t *record = plan + at_number(newest(plan));
+    uint8_t *record = plan + at_number(kedge_le32(plan + KEDGE_PLAN_NOTES));
     if (value != 0) {
         record[RETRIES] = value & 63u;
         record[REPAIRED] = (uint8_t)(value >> 6);
@@ -72,7 +72,7 @@ int kedge_history_read(struct kedge_bytes body, const struct kedge_layout *layou
     const uint8_t *plan = body.at;
     if (body.size < kedge_plan_size(&layout->pairs[0]) || kedge_le32(plan) != KEDGE_PLAN_MAGIC)
         return KEDGE_E_FORMAT;
-    const uint32_t last = newest(plan);
+    const uint32_t last = kedge_le32(plan + KEDGE_PLAN_NOTES);
     const uint32_t first = last > KEDGE_HISTORY_RECORDS ? last - KEDGE_HISTORY_RECORDS + 1 : 1;
     if (index > KEDGE_HISTORY_RECORDS || first + index > last)
         return KEDGE_E_NONE;
