@@ -32,7 +32,8 @@ struct outcome {
     char why[RIG_WHY];
 };
 
-/* ---- the cases -------------------------------------------------------------------------------- */
+/* ---- the cases --------------------------------------------------------------------------------
+ */
 
 static size_t count_cases(void)
 {
@@ -82,7 +83,8 @@ static bool exists(const char *name)
     return false;
 }
 
-/* ---- progress --------------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------------------
+ */
 
 static struct {
     bool on, shown;
@@ -115,7 +117,8 @@ static void clear_progress(void)
     }
 }
 
-/* ---- one case --------------------------------------------------------------------------------- */
+/* ---- one case ---------------------------------------------------------------------------------
+ */
 
 static uint32_t seed(void)
 {
@@ -154,7 +157,8 @@ static void print_outcome(const struct outcome *o)
     fflush(stdout);
 }
 
-/* ---- the whole run ---------------------------------------------------------------------------- */
+/* ---- the whole run ----------------------------------------------------------------------------
+ */
 
 static struct kedge_bytes text(const char *words)
 {
@@ -217,7 +221,8 @@ static int write_report(const struct outcome *outcomes, size_t count, size_t fai
         if (i == 0 || outcomes[i].part != outcomes[i - 1].part) {
             blob_put(&to, text("\n## "));
             put_cell(&to, outcomes[i].part->title);
-            blob_put(&to, text("\n\n| | case | what it shows | boots | ms |\n|---|---|---|--:|--:|\n"));
+            blob_put(&to,
+                     text("\n\n| | case | what it shows | boots | ms |\n|---|---|---|--:|--:|\n"));
         }
         put_line(&to, &outcomes[i]);
     }
@@ -261,8 +266,9 @@ static const struct option run_options[] = {
 static const struct syntax run_syntax = {
     .command = "testplan run",
     .operands = "",
-    .about = "Runs the test plan on virtual devices in memory: real loader and agent, strict flash\n"
-             "simulator, images signed on the spot. No device is needed. Exit 1 when a case fails.",
+    .about =
+        "Runs the test plan on virtual devices in memory: real loader and agent, strict flash\n"
+        "simulator, images signed on the spot. No device is needed. Exit 1 when a case fails.",
     .options = run_options,
     .option_count = sizeof(run_options) / sizeof(run_options[0]),
 };
@@ -308,7 +314,8 @@ static int run_run(int argc, char **argv)
     return result != 0 ? result : failed == 0 ? EXIT_DONE : EXIT_REFUSED;
 }
 
-/* ---- list ------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------
+ */
 
 static void list_json(void)
 {
@@ -330,9 +337,8 @@ static void list_json(void)
 static int run_list(int argc, char **argv)
 {
     struct operands operands;
-    const int result =
-        group_parse("testplan list", "", "Shows the cases, as a table of Markdown.", 0, 0, argc, argv,
-                    &operands);
+    const int result = group_parse("testplan list", "", "Shows the cases, as a table of Markdown.",
+                                   0, 0, argc, argv, &operands);
 
     if (result != OPTIONS_GO) {
         return result;

@@ -1,7 +1,7 @@
 /* The executable test plan: the test plans that this field has published, as named cases. A case is
- * a function that makes a whole device in memory (testplan_rig.h), puts images into it, lets the real
- * loader and agent run, cuts their power, and compares both slots byte by byte. Names are those of
- * MCUboot's simulator where it has such a case. */
+ * a function that makes a whole device in memory (testplan_rig.h), puts images into it, lets the
+ * real loader and agent run, cuts their power, and compares both slots byte by byte. Names are
+ * those of MCUboot's simulator where it has such a case. */
 #ifndef KEDGE_TOOL_TESTPLAN_H
 #define KEDGE_TOOL_TESTPLAN_H
 

@@ -12,18 +12,13 @@ static void offer(struct rig *rig, const struct plan_image *image, bool permanen
     rig_run(rig);
 }
 
-static uint32_t size_of(const struct rig *rig, uint32_t units)
-{
-    return units * rig->state.pair.primary.unit - 900;
-}
-
 static const struct plan_image *candidate(struct rig *rig, struct plan_image_spec spec)
 {
     if (spec.major == 0) {
         spec.major = 3;
     }
     if (spec.size == 0) {
-        spec.size = size_of(rig, UNITS);
+        spec.size = rig_size(rig, UNITS);
     }
     return rig_image(rig, &spec);
 }
@@ -91,17 +86,15 @@ static void try_kind(struct rig *rig, const char *kind, const struct kedge_signa
                      const char *sha, bool pure)
 {
     struct key key;
-    size_t size = 0;
 
     if (key_make(key_kind_by_name(kind), &key) != 0) {
         rig_fail(rig, "no %s key could be made", kind);
     }
-    uint8_t *const der = key_public_der(&key, &size);
-
-    rig->keys[rig->key_count++] = (struct kedge_key){type, kedge_bytes(der, size)};
+    rig_trust(rig, type, &key);
     const struct plan_image *const image = candidate(
-        rig, (struct plan_image_spec){
-                 .major = (uint8_t)(10 + rig->image_count), .other = &key, .sha = sha, .pure = pure});
+        rig,
+        (struct plan_image_spec){
+            .major = (uint8_t)(10 + rig->image_count), .other = &key, .sha = sha, .pure = pure});
 
     key_free(&key);
     install(rig, image);
@@ -180,7 +173,8 @@ static void largest_image_swaps(struct rig *rig)
     const uint32_t most = kedge_pair_max_image(&rig->state.pair);
 
     rig_prepare(rig, UNITS, UNITS, 0);
-    const struct plan_image *const image = candidate(rig, (struct plan_image_spec){.size = most - 300});
+    const struct plan_image *const image =
+        candidate(rig, (struct plan_image_spec){.size = most - 300});
 
     offer(rig, image, false);
     rig_expect(rig, image, KEDGE_REASON_TESTING);
@@ -390,8 +384,8 @@ static const struct testplan_case cases[] = {
     {"bad_secondary_slot", "an image with a damaged signature is refused", bad_secondary_slot},
     {"altered_payload_rejected", "an image with one changed bit is refused",
      altered_payload_rejected},
-    {"signature_types", "P-384, Ed25519 with SHA-512, pure Ed25519, RSA-2048, RSA-3072 are accepted",
-     signature_types},
+    {"signature_types",
+     "P-384, Ed25519 with SHA-512, pure Ed25519, RSA-2048, RSA-3072 are accepted", signature_types},
     {"uploaded_signed_boots", "an image that came by upload is put on trial, the old one kept",
      uploaded_signed_boots},
     {"uploaded_unsigned_refused", "`image test` and `image confirm` refuse an unsigned upload",
@@ -404,7 +398,8 @@ static const struct testplan_case cases[] = {
      oversized_secondary_slot},
     {"largest_image_swaps", "the largest image that a swap can take is swapped in and reverted",
      largest_image_swaps},
-    {"bootstrap", "with nothing in the primary, the image in the secondary is installed", bootstrap},
+    {"bootstrap", "with nothing in the primary, the image in the secondary is installed",
+     bootstrap},
     {"oversized_bootstrap", "with nothing in the primary, an oversized image is not installed",
      oversized_bootstrap},
     {"ram_load_and_non_bootable_rejected",
@@ -427,8 +422,8 @@ static const struct testplan_case cases[] = {
     {"hw_prot_failed_security_cnt_check",
      "a security counter below the accepted one is refused, an equal one is not",
      hw_prot_failed_security_cnt_check},
-    {"hw_prot_missing_security_cnt", "an image without security counter is refused after one had it",
-     hw_prot_missing_security_cnt},
+    {"hw_prot_missing_security_cnt",
+     "an image without security counter is refused after one had it", hw_prot_missing_security_cnt},
     {"security_cnt_raised_by_confirm_only",
      "the counter of an image on trial counts once it is confirmed, not before",
      security_cnt_raised_by_confirm_only},

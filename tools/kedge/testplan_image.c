@@ -34,7 +34,8 @@ void plan_keys_free(struct plan_keys *keys)
     }
 }
 
-/* A payload that looks like nothing else, or like every other sparse one but for its first bytes. */
+/* A payload that looks like nothing else, or like every other sparse one but for its first bytes.
+ */
 static uint8_t *make_payload(const struct plan_image_spec *spec, size_t size)
 {
     struct kedge_random random = {.state = spec->sparse ? 1000 : spec->major};
@@ -49,7 +50,7 @@ static uint8_t *make_payload(const struct plan_image_spec *spec, size_t size)
 
 static const struct key *signer_of(const struct plan_keys *keys, const struct plan_image_spec *spec)
 {
-    return spec->other != NULL               ? spec->other
+    return spec->other != NULL             ? spec->other
            : spec->signer == PLAN_UNSIGNED ? NULL
                                            : &keys->key[spec->signer];
 }
@@ -86,10 +87,10 @@ int plan_image_make(struct plan_image *image, const struct plan_keys *keys,
                     const struct plan_image_spec *spec)
 {
     const struct key *const key = signer_of(keys, spec);
-    const char *const sha = spec->sha != NULL           ? spec->sha
-                            : key == NULL               ? "256"
+    const char *const sha = spec->sha != NULL             ? spec->sha
+                            : key == NULL                 ? "256"
                             : key->kind->hashes[0] == '3' ? "384"
-                                                        : "256";
+                                                          : "256";
     struct sign_request request = {
         .version = {.major = spec->major},
         .header_size = PLAN_HEADER,

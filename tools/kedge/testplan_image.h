@@ -25,21 +25,22 @@ struct plan_image {
 };
 
 struct plan_image_spec {
-    uint8_t major;          /* version; chooses the payload too */
-    uint32_t size;          /* of header and payload, bytes */
+    uint8_t major; /* version; chooses the payload too */
+    uint32_t size; /* of header and payload, bytes */
     enum plan_signer signer;
     const struct key *other; /* signed by this key instead */
-    const char *sha;        /* NULL: the key's default */
+    const char *sha;         /* NULL: the key's default */
     bool pure;
-    bool sparse;            /* the payload is that of every other sparse image but for a few bytes */
+    bool sparse; /* the payload is that of every other sparse image but for a few bytes */
     bool has_counter, non_bootable;
     uint32_t counter, load_address;
     const struct key *encrypt_for;
-    int dependency;         /* PLAN_DEPENDS_... */
+    int dependency; /* PLAN_DEPENDS_... */
 };
 enum { PLAN_DEPENDS_NOTHING, PLAN_DEPENDS_MET, PLAN_DEPENDS_NEWER, PLAN_DEPENDS_OTHER_IMAGE };
 
-#define PLAN_HEADER 0x200u /* bytes reserved for the header, as firmware for Nordic parts has them */
+#define PLAN_HEADER                                                                                \
+    0x200u /* bytes reserved for the header, as firmware for Nordic parts has them */
 
 /* 0 or an exit code, said. */
 int plan_image_make(struct plan_image *image, const struct plan_keys *keys,

@@ -14,7 +14,8 @@
 
 #define LIVES_MAX 24 /* power-ons after which a device must have come to rest */
 
-/* ---- the device ------------------------------------------------------------------------------- */
+/* ---- the device -------------------------------------------------------------------------------
+ */
 
 static void on_cut(void *ctx)
 {
@@ -66,6 +67,9 @@ void rig_close(struct rig *rig)
     for (size_t i = 0; i < rig->image_count; i++) {
         blob_free(&rig->images[i].bytes);
     }
+    for (size_t i = 0; i < RIG_KEYS; i++) {
+        free(rig->der[i]);
+    }
     if (rig->start != NULL) {
         kedge_sim_snapshot_free(rig->start);
     }
@@ -93,7 +97,8 @@ bool rig_passes(struct rig *rig, void (*run)(struct rig *rig))
     return true;
 }
 
-/* ---- failing ---------------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------------------
+ */
 
 static const char *strategy_name(const struct rig *rig)
 {
@@ -183,7 +188,8 @@ _Noreturn void rig_fail(struct rig *rig, const char *format, ...)
     longjmp(rig->failed, 1);
 }
 
-/* ---- what must hold --------------------------------------------------------------------------- */
+/* ---- what must hold ---------------------------------------------------------------------------
+ */
 
 /* "2.0.0 (a new image on trial)", or why nothing booted. */
 static void say_boot(const struct rig *rig, char *text, size_t room)
@@ -201,8 +207,8 @@ void rig_expect(struct rig *rig, const struct plan_image *image, enum kedge_reas
 {
     char text[256];
     char version[KEDGE_VERSION_TEXT_SIZE];
-    const bool right = rig->report.boots != 0 &&
-                       memcmp(rig->report.hash, image->hash, sizeof(image->hash)) == 0;
+    const bool right =
+        rig->report.boots != 0 && memcmp(rig->report.hash, image->hash, sizeof(image->hash)) == 0;
 
     if (!right || rig->report.reason != reason) {
         say_boot(rig, text, sizeof(text));
@@ -255,7 +261,8 @@ void rig_expect_status(struct rig *rig, int status, int wanted, const char *what
     }
 }
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ------------------------------------------------------------------------------------
+ */
 
 static const struct kedge_slot *slot_of(const struct rig *rig, enum kedge_slot_name slot)
 {
@@ -357,7 +364,21 @@ bool rig_mailbox_blank(struct rig *rig)
     return kedge_all(kedge_bytes(flash + trailer_end(slot) - slot->unit, slot->unit), 0xff);
 }
 
-/* ---- images ----------------------------------------------------------------------------------- */
+/* ---- images -----------------------------------------------------------------------------------
+ */
+
+void rig_trust(struct rig *rig, const struct kedge_signature *type, const struct key *key)
+{
+    size_t size = 0;
+
+    if (rig->key_count == RIG_KEYS) {
+        rig_fail(rig, "the case trusts more keys than the rig has room for");
+    }
+    uint8_t *const der = key_public_der(key, &size);
+
+    rig->der[rig->key_count] = der;
+    rig->keys[rig->key_count++] = (struct kedge_key){.type = type, .der = kedge_bytes(der, size)};
+}
 
 static struct plan_image *next_image(struct rig *rig)
 {
@@ -380,8 +401,7 @@ const struct plan_image *rig_image(struct rig *rig, const struct plan_image_spec
 const struct plan_image *rig_altered(struct rig *rig, const struct plan_image *image, long from_end)
 {
     struct plan_image *const copy = next_image(rig);
-    const size_t at =
-        from_end < 0 ? (size_t)-from_end : image->bytes.size - (size_t)from_end;
+    const size_t at = from_end < 0 ? (size_t)-from_end : image->bytes.size - (size_t)from_end;
 
     *copy = *image;
     copy->bytes = (struct blob){0};
@@ -390,22 +410,42 @@ const struct plan_image *rig_altered(struct rig *rig, const struct plan_image *i
     return copy;
 }
 
-void rig_prepare(struct rig *rig, uint32_t old_units, uint32_t new_units, unsigned base)
+static void prepare(struct rig *rig, const struct plan_image_spec *old_spec,
+                    const struct plan_image_spec *new_spec, unsigned base)
 {
-    const uint32_t unit = rig->state.pair.primary.unit;
-    /* the last unit is not full, and has room for the TLVs */
-    const struct plan_image_spec old_spec = {.major = 1, .size = old_units * unit - 900};
-    const struct plan_image_spec new_spec = {.major = 2, .size = new_units * unit - 900};
-
-    rig->old_image = rig_image(rig, &old_spec);
-    rig->new_image = rig_image(rig, &new_spec);
+    rig->old_image = rig_image(rig, old_spec);
+    rig->new_image = rig_image(rig, new_spec);
     rig_put(rig, KEDGE_PRIMARY, 0, rig->old_image);
     rig_run(rig);
     rig_expect(rig, rig->old_image, KEDGE_REASON_NORMAL);
     rig_put(rig, KEDGE_SECONDARY, base, rig->new_image);
 }
 
-/* ---- power ------------------------------------------------------------------------------------ */
+uint32_t rig_size(const struct rig *rig, uint32_t units)
+{
+    return units * rig->state.pair.primary.unit - 900; /* room for the TLVs in the last unit */
+}
+
+void rig_prepare(struct rig *rig, uint32_t old_units, uint32_t new_units, unsigned base)
+{
+    const struct plan_image_spec old_spec = {.major = 1, .size = rig_size(rig, old_units)};
+    const struct plan_image_spec new_spec = {.major = 2, .size = rig_size(rig, new_units)};
+
+    prepare(rig, &old_spec, &new_spec, base);
+}
+
+void rig_prepare_sparse(struct rig *rig, uint32_t units)
+{
+    const struct plan_image_spec old_spec = {
+        .major = 1, .size = rig_size(rig, units), .sparse = true};
+    const struct plan_image_spec new_spec = {
+        .major = 2, .size = rig_size(rig, units), .sparse = true};
+
+    prepare(rig, &old_spec, &new_spec, 0);
+}
+
+/* ---- power ------------------------------------------------------------------------------------
+ */
 
 static void configure(struct rig *rig)
 {
@@ -480,7 +520,8 @@ void rig_run(struct rig *rig)
     start_agent(rig);
 }
 
-/* ---- a client --------------------------------------------------------------------------------- */
+/* ---- a client ---------------------------------------------------------------------------------
+ */
 
 #define CHUNK 2048u
 
@@ -536,7 +577,8 @@ void rig_policy(struct rig *rig, const char *key, const char *value)
                       KEDGE_AGENT_OK, "policy set");
 }
 
-/* ---- sweeps ----------------------------------------------------------------------------------- */
+/* ---- sweeps -----------------------------------------------------------------------------------
+ */
 
 void rig_mark(struct rig *rig)
 {

@@ -27,6 +27,7 @@ struct rig {
     const struct kedge_strategy *strategy;
     struct kedge_key keys[RIG_KEYS];
     size_t key_count;
+    uint8_t *der[RIG_KEYS]; /* of keys that rig_trust added; allocated */
 
     struct state state;
     struct kedge_boot_report report; /* of the last boot */
@@ -77,11 +78,17 @@ void rig_expect_status(struct rig *rig, int status, int wanted, const char *what
 /* Boot: nothing is written, the image is the same. */
 void rig_expect_quiet(struct rig *rig, const struct plan_image *image);
 
+/* One more key that the device trusts. */
+void rig_trust(struct rig *rig, const struct kedge_signature *type, const struct key *key);
+
 /* ---- images ---- */
 const struct plan_image *rig_image(struct rig *rig, const struct plan_image_spec *spec);
-/* A copy with one byte changed, `from_end` bytes before the end or, negative, `-from_end` behind the
- * beginning. */
-const struct plan_image *rig_altered(struct rig *rig, const struct plan_image *image, long from_end);
+/* Bytes of header and payload of an image that takes so many units, the last one not full. */
+uint32_t rig_size(const struct rig *rig, uint32_t units);
+/* A copy with one byte changed, `from_end` bytes before the end or, negative, `-from_end` behind
+ * the beginning. */
+const struct plan_image *rig_altered(struct rig *rig, const struct plan_image *image,
+                                     long from_end);
 
 /* ---- a debugger's hands ---- */
 void rig_put(struct rig *rig, enum kedge_slot_name slot, unsigned base,
@@ -91,6 +98,8 @@ void rig_ask(struct rig *rig, bool permanent);
 bool rig_mailbox_blank(struct rig *rig);
 /* Old image in the primary, booted once; new one in the secondary at `base`. Sizes in units. */
 void rig_prepare(struct rig *rig, uint32_t old_units, uint32_t new_units, unsigned base);
+/* The same with images of `units` that differ in the first and the last one only. */
+void rig_prepare_sparse(struct rig *rig, uint32_t units);
 
 /* ---- power ---- */
 /* One power-on, loader only. False: power failed in it. */
@@ -106,8 +115,8 @@ void rig_policy(struct rig *rig, const char *key, const char *value);
 
 /* ---- sweeps ---- */
 struct rig_sweep {
-    unsigned rounds; /* lives to try */
-    unsigned cuts;   /* power cuts in each */
+    unsigned rounds;                /* lives to try */
+    unsigned cuts;                  /* power cuts in each */
     void (*app)(struct rig *rig);   /* what runs behind the loader, in every life; NULL: nothing */
     void (*check)(struct rig *rig); /* what must be true then */
 };

@@ -3,8 +3,10 @@
 #include "testplan_rig.h"
 
 #define OLD_UNITS 20u
-#define NEW_UNITS 21u /* one longer: the pair of cuts that MCUboot's swap-offset does not survive */
-#define ROUNDS    30u
+#define NEW_UNITS                                                                                  \
+    21u /* one longer: the pair of cuts that MCUboot's swap-offset does not survive                \
+         */
+#define ROUNDS 30u
 
 static void updated(struct rig *rig)
 {
@@ -121,14 +123,7 @@ static void second_swap_with_fails(struct rig *rig)
 /* Only the first and the last unit differ. */
 static void sparse_with_fails(struct rig *rig)
 {
-    const uint32_t size = OLD_UNITS * rig->state.pair.primary.unit - 900;
-    const struct plan_image_spec old_spec = {.major = 1, .size = size, .sparse = true};
-    const struct plan_image_spec new_spec = {.major = 2, .size = size, .sparse = true};
-
-    rig->old_image = rig_image(rig, &old_spec);
-    rig->new_image = rig_image(rig, &new_spec);
-    rig_put(rig, KEDGE_PRIMARY, 0, rig->old_image);
-    rig_put(rig, KEDGE_SECONDARY, 0, rig->new_image);
+    rig_prepare_sparse(rig, OLD_UNITS);
     rig_ask(rig, false);
     sweep(rig, 2, tested_and_reverted);
 }
@@ -179,8 +174,8 @@ static void upload_and_ask(struct rig *rig)
 
 static void uploaded_then_updated(struct rig *rig)
 {
-    rig_expect_holds(rig, KEDGE_PRIMARY, rig->report.version.major == 1 ? rig->old_image
-                                                                        : rig->new_image);
+    rig_expect_holds(rig, KEDGE_PRIMARY,
+                     rig->report.version.major == 1 ? rig->old_image : rig->new_image);
     if (rig->report.version.major == 1) {
         rig_expect_holds(rig, KEDGE_SECONDARY, rig->new_image);
         rig_settle(rig, NULL);
@@ -198,7 +193,8 @@ static void upload_with_fails(struct rig *rig)
     rig_sweep(rig, &wanted);
 }
 
-/* ---- the other strategies --------------------------------------------------------------------- */
+/* ---- the other strategies ---------------------------------------------------------------------
+ */
 
 /* Nothing to go back to: a test is for good, and the candidate stays where it was. */
 static void overwritten(struct rig *rig)
@@ -277,7 +273,8 @@ static const struct testplan_case cases[] = {
      second_swap_with_fails},
     {"sparse_with_fails", "two sectors differ: the swap in place and its revert, two power cuts",
      sparse_with_fails},
-    {"confirm_with_fails", "a power cut around the confirmation: it counts, or the old image is back",
+    {"confirm_with_fails",
+     "a power cut around the confirmation: it counts, or the old image is back",
      confirm_with_fails},
     {"upload_with_fails", "an upload with three power cuts is resumed, then swapped in",
      upload_with_fails},
@@ -285,10 +282,10 @@ static const struct testplan_case cases[] = {
     {"overwrite_with_fails", "strategy overwrite with three power cuts: the new image boots",
      overwrite_with_fails},
     {"backup_with_fails",
-     "strategy backup, two power cuts: old image in the backup, then the revert", backup_with_fails},
+     "strategy backup, two power cuts: old image in the backup, then the revert",
+     backup_with_fails},
     {"backup_revert_with_fails", "strategy backup: the revert with two power cuts",
      backup_revert_with_fails},
 };
 
-const struct testplan_part testplan_swaps = {"Power cuts", cases,
-                                             sizeof(cases) / sizeof(cases[0])};
+const struct testplan_part testplan_swaps = {"Power cuts", cases, sizeof(cases) / sizeof(cases[0])};

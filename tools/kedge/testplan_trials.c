@@ -56,7 +56,8 @@ static void norevert_confirmed(struct rig *rig)
     rig_expect_holds(rig, KEDGE_SECONDARY, rig->old_image);
 }
 
-/* ---- every order ------------------------------------------------------------------------------ */
+/* ---- every order ------------------------------------------------------------------------------
+ */
 
 enum step { STEP_TEST, STEP_PERMANENT, STEP_CONFIRM, STEP_NOTHING, STEPS };
 
@@ -130,7 +131,8 @@ static void revert_and_confirm_in_every_order(struct rig *rig)
     }
 }
 
-/* ---- policies --------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------------
+ */
 
 static void attempts_before_revert(struct rig *rig)
 {
@@ -215,6 +217,29 @@ static void primary_flashed_during_trial(struct rig *rig)
     rig_expect_quiet(rig, third);
 }
 
+static void request_during_trial(struct rig *rig)
+{
+    try_new(rig);
+    rig_ask(rig, true);
+    rig_run(rig);
+    rig_expect(rig, rig->old_image, KEDGE_REASON_REVERTED);
+    rig_expect_holds(rig, KEDGE_PRIMARY, rig->old_image);
+    rig_expect_holds(rig, KEDGE_SECONDARY, rig->new_image);
+    rig_expect_quiet(rig, rig->old_image);
+}
+
+static void old_image_gone_during_trial(struct rig *rig)
+{
+    const struct plan_image_spec spec = {.major = 9, .size = rig_size(rig, 6)};
+
+    try_new(rig);
+    rig_put(rig, KEDGE_SECONDARY, 0, rig_image(rig, &spec));
+    rig_run(rig);
+    rig_expect(rig, rig->new_image, KEDGE_REASON_CANNOT_REVERT);
+    rig_expect_holds(rig, KEDGE_PRIMARY, rig->new_image);
+    rig_expect_quiet(rig, rig->new_image);
+}
+
 static const struct testplan_case cases[] = {
     {"basic_revert", "an image that is not confirmed is reverted, both slots as before",
      basic_revert},
@@ -232,8 +257,15 @@ static const struct testplan_case cases[] = {
     {"pending_is_not_erased", "policy erase_pending refuse: a marked image is safe from clients",
      pending_is_not_erased},
     {"same_image_again", "the running image as its own update: nothing breaks", same_image_again},
-    {"primary_flashed_during_trial", "a primary flashed by a debugger during a trial is not reverted",
+    {"primary_flashed_during_trial",
+     "a primary flashed by a debugger during a trial is not reverted",
      primary_flashed_during_trial},
+    {"request_during_trial", "a request made during a trial does not outlive the revert",
+     request_during_trial},
+    {"old_image_gone_during_trial",
+     "with the old image overwritten during the trial, the new one is kept, and the report says "
+     "why",
+     old_image_gone_during_trial},
 };
 
 const struct testplan_part testplan_trials = {"Test, confirm, revert", cases,
