@@ -149,7 +149,8 @@ static int take(struct device_options *o, int option, const char *value)
                    : 0;
     case O_UDP:
         o->udp = value;
-        return strrchr(value, ':') != NULL && parse_number(strrchr(value, ':') + 1, 65535, &number) != 0
+        return strrchr(value, ':') != NULL &&
+                       parse_number(strrchr(value, ':') + 1, 65535, &number) != 0
                    ? wrong("--udp must be HOST:PORT, not", value)
                    : 0;
     case O_PTY:

@@ -191,8 +191,8 @@ void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_confi
 {
     KEDGE_ASSERT(config->scratch.size >= 512);
     *agent = (struct kedge_agent){.config = config};
-    /* first what a cut left open is made one of both, then read: else the value that is read here
-     * may be another one at the next boot [S-3]; settings that cannot be written stay as they are */
+    /* what a cut left open is made one of both first, else another value may be read at the next
+     * boot [S-3]; settings that cannot be written stay as they are */
     (void)kedge_policy_settle(&config->layout->settings);
     kedge_policy_load(&config->layout->settings, config->defaults, &agent->policy);
     find_interrupted(agent);
