@@ -13,7 +13,7 @@
 #include "testplan_image.h"
 
 #define RIG_IMAGES 8
-#define RIG_WHY    400
+#define RIG_WHY    16384 /* a command with three paths */
 #define RIG_KEYS   8
 
 struct rig {
