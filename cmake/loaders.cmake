@@ -26,7 +26,7 @@ function(kedge_loader name port)
     target_include_directories(${name} PRIVATE ports/${port} ports/crypto ports/loader-key)
     target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
     target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge)
-    target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections
+    target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
         -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map -L${CMAKE_SOURCE_DIR}/ports/cortex-m4
         -T${CMAKE_SOURCE_DIR}/ports/${port}/link.ld)
     target_link_libraries(${name} PRIVATE gcc)

@@ -89,6 +89,14 @@ int kedge_tlv_find(const struct kedge_source *source, const struct kedge_image *
 
 /* What a verification is told and what it tells. */
 struct kedge_verify {
+    /* out; first, because a short offset is a short instruction */
+    uint8_t digest_size;
+    uint8_t key_index; /* which key it was */
+    bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
+    bool has_counter;
+    uint32_t counter; /* security counter TLV */
+    struct kedge_image image;
+    /* in */
     const struct kedge_key *keys;
     size_t key_count;
     /* Read buffer, at least 256 bytes, 512 with an RSA-3072 key; more is faster. */
@@ -101,13 +109,7 @@ struct kedge_verify {
     int (*tap)(void *ctx, uint32_t at, struct kedge_bytes data);
     void *tap_ctx;
     /* out */
-    struct kedge_image image;
     uint8_t digest[KEDGE_DIGEST_MAX];
-    uint8_t digest_size;
-    uint8_t key_index; /* which key it was */
-    bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
-    bool has_counter;
-    uint32_t counter; /* security counter TLV */
 };
 /* Parse, hash, compare, check a signature by one of the keys. Requires: source and the inputs of *v.
  * Ensures: GOOD only when one of the keys signed exactly the bytes that the tap saw; the outputs
