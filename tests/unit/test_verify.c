@@ -141,6 +141,7 @@ static void reports_what_was_verified(void **state)
     assert_int_equal(v.image.size, memory.size);
     assert_true(v.has_counter);
     assert_int_equal(v.counter, 0x01020304);
+    assert_true(v.depends); /* on image 1; what it needs of image 0 it is itself */
     assert_int_equal(v.digest_size, 32);
     assert_memory_equal(v.digest, image_bytes + find(&memory, 0x10), 32);
     assert_ptr_equal(v.keys[v.key_index].type, &kedge_ecdsa_p256);
@@ -149,6 +150,7 @@ static void reports_what_was_verified(void **state)
 
     assert_int_equal(verify(&plain, &v), KEDGE_IMAGE_GOOD);
     assert_false(v.has_counter);
+    assert_false(v.depends);
 }
 
 /* Tables of a swap are made from other bytes than those that were authenticated. */
