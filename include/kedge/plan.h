@@ -126,15 +126,10 @@ static inline uint32_t kedge_plan_crc_at(const uint8_t *plan, bool old, unsigned
     return KEDGE_PLAN_TABLES + 4u * (i + (old ? plan[KEDGE_PLAN_UNITS] : 0u));
 }
 
-static inline bool kedge_plan_bit(const uint8_t *plan, unsigned bitmap, unsigned i)
-{
-    return ((plan[bitmap + i / 8u] >> (i % 8u)) & 1u) != 0;
-}
+/* Bit i of `same` or `backed`. */
+bool kedge_plan_bit(const uint8_t *plan, unsigned bitmap, unsigned i);
 
 /* Unit i is not the same in both images. */
-static inline void kedge_plan_differs(uint8_t *plan, unsigned i)
-{
-    plan[KEDGE_PLAN_SAME + i / 8u] &= (uint8_t) ~(1u << (i % 8u));
-}
+void kedge_plan_differs(uint8_t *plan, unsigned i);
 
 #endif

@@ -17,9 +17,9 @@ struct kedge_engine;
 struct kedge_strategy {
     uint8_t method; /* when most units differ */
     uint8_t sparse; /* when at most half of them do */
-    /* Store the unit buffer at region offset `at` of the slot: the copy of step pc. */
+    /* Store the unit buffer at region offset `at` of the slot: the copy of the plan's pc. */
     int (*store)(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                 unsigned pc);
+                 uint32_t piece);
 };
 extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
 /* kedge_swap, one device at a time: less code, more time. */
@@ -66,12 +66,17 @@ struct kedge_engine {
     const struct kedge_boot_hooks *hooks; /* NULL: none */
     struct kedge_recorder *recorder;      /* NULL: none */
     uint32_t retries, repaired;
-    struct kedge_trailer_place place;  /* of all slots of the pair */
-    bool old;                          /* tap: fill crc_old, else crc_new and `same` */
-    bool ahead;                        /* the next copy was made while the last one was */
-    bool checked;                      /* step VERIFY of the last run found the primary good */
-    bool resumed;                      /* the program is one of an earlier power-on */
-    bool refuse_older;                 /* policy downgrade = refuse */
+    struct kedge_trailer_place place; /* of all slots of the pair */
+    bool old;                         /* tap: fill crc_old, else crc_new and `same` */
+    bool ahead;                       /* the next copy was made while the last one was */
+    bool checked;                     /* step VERIFY of the last run found the primary good */
+    bool resumed;                     /* the program is one of an earlier power-on */
+    bool refuse_older;                /* policy downgrade = refuse */
+    bool install;                     /* a candidate comes without an old image to keep */
+    bool equal;                       /* one equal to the running image will do */
+    struct kedge_slot_view
+        view; /* of the last look; off the stack, on which signatures are computed */
+    struct kedge_source source;
     struct kedge_verify verify;        /* keys; result of the last look */
     struct kedge_journal journal;      /* body.at is the plan */
     uint8_t trusted[KEDGE_DIGEST_MAX]; /* digest that a signature vouched for in this power-on */
@@ -101,17 +106,23 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
  * of one bit. What lies behind the image in it is filled as erased. */
 int kedge_engine_fetch(struct kedge_engine *engine, const struct kedge_copy *copy);
 
+/* Does the page `o` bytes into the unit at region offset `at` hold what the unit buffer has there?
+ * One reading. */
+bool kedge_engine_page_holds(struct kedge_engine *engine, const struct kedge_slot *slot,
+                             uint32_t at, uint32_t o);
+
 /* Does the unit at region offset `at` hold the unit buffer? A difference is read up to 3 times. */
 bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at);
 
 /* Program one page at region offset `at`, unless the data is blank. An erase that the device
  * silently ignored must not be programmed over: the page is probed. */
 int kedge_engine_program(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                         const uint8_t *data);
+                         struct kedge_bytes data);
 
-/* Unit buffer -> flash: erase, program, read back; up to 3 times. The plain store of a strategy. */
+/* Unit buffer -> flash: erase, program what is not blank in pieces, read back; up to 3 times. The
+ * plain store of a strategy. */
 int kedge_engine_store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                       unsigned pc);
+                       uint32_t piece);
 
 /* Erase the unit and see it blank. Up to 3 tries. Leaves the unit buffer erased. */
 int kedge_engine_wipe(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at);
@@ -143,10 +154,10 @@ int kedge_engine_run(struct kedge_engine *engine);
 /* Plans, made in the RAM copy only; kedge_journal_take_over() makes them durable.
  * candidate: authenticate what lies at every base of the secondary (3 passes), and choose the first
  * one that is not the running image; that one only when there is no other. The old half must be
- * there already (a look with tables at the primary) unless `install`: then there is no old image to
+ * there already (a look with tables at the primary) unless engine->install: there is no old one to
  * keep, and the backup is looked at too. -> verdict of the candidate; GOOD: the plan is complete
  * but for kedge_plan_start(). */
-enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, bool install);
+enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine);
 /* Start a program of `type` at pc 0. */
 void kedge_plan_start(uint8_t *plan, unsigned type, unsigned flags);
 /* Is every unit that a revert would load intact? KEDGE_E_SOURCE when not, or a flash error. */

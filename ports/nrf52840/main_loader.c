@@ -14,7 +14,7 @@ static struct kedge_flash external;
 static struct kedge_spinor nor;
 static uint8_t unit[PAGE];
 /* kedge_boot_state_size() of this layout; checked at start */
-static uint64_t state[2024 / 8];
+static uint64_t state[2040 / 8];
 
 static const struct kedge_pair pair = {
     .primary = {.region = {&nrf52840_internal, 0xC000, SLOT_PAGES * PAGE},

@@ -11,8 +11,7 @@
 
 struct loader {
     struct kedge_facts facts;
-    uint8_t trial;   /* SEAL counts this trial; 0: none */
-    bool installing; /* the candidate was looked for without an old image to keep */
+    uint8_t trial; /* SEAL counts this trial; 0: none */
     struct kedge_policy policy;
     struct kedge_boot_report *report;
     struct kedge_engine engine;
@@ -43,38 +42,40 @@ static void ask_alive(struct loader *l)
     l->facts.alive = answer(rc == 0);
 }
 
-/* What the application asks for (SWAP.md 6), by the majority of three readings. */
-static int ask_request(struct loader *l)
+/* The mailbox that the unit buffer ends with (SWAP.md 6). */
+static enum kedge_request read_mail(const struct kedge_engine *e, uint8_t erased)
 {
-    const struct kedge_engine *e = &l->engine;
+    const uint8_t *end = e->unit + e->unit_size;
+    if (kedge_all(kedge_bytes(end - e->place.size, e->place.size), erased))
+        return KEDGE_REQUEST_NONE;
+    kedge_trailer_magic(e->pair->secondary.max_align, e->page);
+    if (memcmp(end - e->place.magic, e->page, e->place.magic) != 0)
+        return KEDGE_REQUEST_TORN;
+    end -= e->place.image_ok;
+    if (*end == 1)
+        return KEDGE_REQUEST_PERMANENT;
+    return *end == erased ? KEDGE_REQUEST_TEST : KEDGE_REQUEST_TORN;
+}
+
+/* Two readings in a row must agree; where none do, bits are unstable: a torn request too. */
+static KEDGE_APART int ask_request(struct loader *l)
+{
+    struct kedge_engine *e = &l->engine;
     const struct kedge_slot *slot = &e->pair->secondary;
-    const uint8_t erased = slot->region.flash->geometry.erased;
-    const size_t size = e->place.size;
-    const uint32_t at = kedge_engine_gap(slot) + e->unit_size - e->place.size;
-    uint8_t *tail = e->unit;
-    uint8_t request = KEDGE_REQUEST_NONE;
-    int rc = 0;
-    for (unsigned reads = 0, tries = 0; reads < 3 && tries < TRIES;) {
-        rc = kedge_region_read(&slot->region, at, kedge_buf(tail + reads * size, size));
-        if (rc == 0)
-            reads++;
-        else
-            tries++;
-    }
-    for (uint8_t *a = tail, *b = a + size, *c = b + size; b != tail + 2 * size; a++, b++, c++)
-        *a = (uint8_t)((*a & *b) | (*a & *c) | (*b & *c));
-    kedge_trailer_magic(slot->max_align, e->page);
-    if (rc == 0 && !kedge_all(kedge_bytes(tail, size), erased)) {
-        const uint8_t ok = tail[size - e->place.image_ok];
-        request = KEDGE_REQUEST_TORN;
-        if (memcmp(tail + size - e->place.magic, e->page, e->place.magic) == 0) {
-            if (ok == 1)
-                request = KEDGE_REQUEST_PERMANENT;
-            else if (ok == erased)
-                request = KEDGE_REQUEST_TEST;
+    const uint32_t at = kedge_engine_gap(slot);
+    const uint32_t last = e->unit_size - KEDGE_PAGE;
+    unsigned tries = 2 * TRIES;
+    int rc;
+    l->facts.request = 1 + KEDGE_REQUEST_TORN;
+    do {
+        rc = kedge_region_read(&slot->region, at + last, kedge_buf(e->unit + last, KEDGE_PAGE));
+        if (rc == 0 && kedge_engine_page_holds(e, slot, at, last)) {
+            l->facts.request = (uint8_t)(1 + read_mail(e, slot->region.flash->geometry.erased));
+            break;
         }
-    }
-    l->facts.request = (uint8_t)(1 + request);
+    } while (--tries != 0);
+    if (rc != 0)
+        l->facts.request = 1 + KEDGE_REQUEST_NONE;
     return rc;
 }
 
@@ -105,10 +106,10 @@ static void look_at_primary(struct loader *l, bool tables)
 
 static int find_candidate(struct loader *l)
 {
-    l->installing = l->facts.primary == KEDGE_PRIMARY_BAD;
-    const enum kedge_verdict verdict = kedge_plan_candidate(&l->engine, l->installing);
+    l->engine.install = l->facts.primary == KEDGE_PRIMARY_BAD;
+    const enum kedge_verdict verdict = kedge_plan_candidate(&l->engine);
     l->facts.candidate = l->facts.any = answer(verdict == KEDGE_IMAGE_GOOD);
-    if (!l->installing) /* else what counts is what is wrong with the primary */
+    if (!l->engine.install) /* else what counts is what is wrong with the primary */
         l->report->verdict = (uint8_t)verdict;
     return verdict;
 }
@@ -189,7 +190,7 @@ static int do_run(struct loader *l)
 static void do_plan(struct loader *l)
 {
     unsigned type = KEDGE_TYPE_PERMANENT;
-    if (l->installing)
+    if (l->engine.install)
         type = KEDGE_TYPE_INSTALL;
     else if (l->facts.request == 1 + KEDGE_REQUEST_TEST &&
              l->engine.plan[KEDGE_PLAN_METHOD] != KEDGE_METHOD_OVERWRITE)

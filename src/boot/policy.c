@@ -35,7 +35,7 @@ int kedge_settings_open(struct kedge_journal *journal, const struct kedge_region
     return rc;
 }
 
-void kedge_policy_load(const struct kedge_region *settings, const struct kedge_policy *defaults,
+KEDGE_APART void kedge_policy_load(const struct kedge_region *settings, const struct kedge_policy *defaults,
                        struct kedge_policy *policy)
 {
     struct kedge_journal journal;

@@ -15,7 +15,18 @@ bool kedge_plan_fits(const uint8_t *plan, const struct kedge_pair *pair)
 {
     const unsigned units = pair->primary.units;
     return kedge_le32(plan) == KEDGE_PLAN_MAGIC && plan[KEDGE_PLAN_UNITS] == units &&
-           kedge_plan_k(plan) <= units && plan[KEDGE_PLAN_METHOD] < KEDGE_METHODS;
+           kedge_plan_k(plan) <= units && plan[KEDGE_PLAN_METHOD] < KEDGE_METHODS &&
+           plan[KEDGE_PLAN_STATE] <= KEDGE_STATE_TRIAL;
+}
+
+bool kedge_plan_bit(const uint8_t *plan, unsigned bitmap, unsigned i)
+{
+    return ((plan[bitmap + i / 8] >> (i % 8)) & 1) != 0;
+}
+
+void kedge_plan_differs(uint8_t *plan, unsigned i)
+{
+    plan[KEDGE_PLAN_SAME + i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
 void kedge_plan_fold(void *bytes, uint16_t kind, uint16_t value)
@@ -77,7 +88,7 @@ void kedge_plan_start(uint8_t *plan, unsigned type, unsigned flags)
 
 /* `same` has a bit for each unit that the reading found equal to the primary; it counts only where
  * both images have as many bytes in the unit. -> units not the same */
-static unsigned trim(const struct kedge_engine *engine, unsigned k)
+static KEDGE_APART unsigned trim(const struct kedge_engine *engine, unsigned k)
 {
     unsigned differ = 0;
     while (k-- > 0)
@@ -98,56 +109,54 @@ static uint64_t rank(const uint8_t *version)
 }
 
 /* What policy says about an authentic image. */
-static enum kedge_verdict judge(const struct kedge_engine *engine, bool install)
+static KEDGE_APART enum kedge_verdict judge(const struct kedge_engine *engine)
 {
     uint8_t *plan = engine->plan;
     const struct kedge_verify *v = &engine->verify;
     const uint32_t counter = v->has_counter ? v->counter : 0;
     if (counter < kedge_le32(plan + KEDGE_PLAN_COUNTER))
         return KEDGE_IMAGE_COUNTER;
+    if (!engine->install) {
+        if (v->depends)
+            return KEDGE_IMAGE_DEPENDENCY;
+        if (engine->refuse_older &&
+            rank(plan + KEDGE_PLAN_VERSION_NEW) < rank(plan + KEDGE_PLAN_VERSION_OLD))
+            return KEDGE_IMAGE_DOWNGRADE;
+    }
     kedge_put_le32(plan + KEDGE_PLAN_COUNTER_NEW, counter);
-    if (install)
-        return KEDGE_IMAGE_GOOD;
-    if (v->depends)
-        return KEDGE_IMAGE_DEPENDENCY;
-    if (engine->refuse_older &&
-        rank(plan + KEDGE_PLAN_VERSION_NEW) < rank(plan + KEDGE_PLAN_VERSION_OLD))
-        return KEDGE_IMAGE_DOWNGRADE;
     return KEDGE_IMAGE_GOOD;
 }
 
 /* Look at one base; the one behind the last is the backup. On GOOD the plan is complete. An image
  * equal to the running one is absent, unless nothing else was found. */
-static KEDGE_APART enum kedge_verdict consider(struct kedge_engine *engine, unsigned base,
-                                               bool install, bool equal)
+static KEDGE_APART enum kedge_verdict consider(struct kedge_engine *engine, unsigned base)
 {
     uint8_t *plan = engine->plan;
     const struct kedge_pair *pair = engine->pair;
-    unsigned method = KEDGE_METHOD_OVERWRITE;
-    unsigned name = KEDGE_SECONDARY;
-    if (base > pair->secondary.last_base) {
-        method = KEDGE_METHOD_FROM_BACKUP;
-        name = KEDGE_BACKUP;
+    const bool backup = base > pair->secondary.last_base;
+    if (backup)
         base = 0;
-    }
     memset(plan + KEDGE_PLAN_SAME, 0xFF, 32);
-    enum kedge_verdict verdict = kedge_engine_look(engine, name, base, true);
+    enum kedge_verdict verdict =
+        kedge_engine_look(engine, backup ? KEDGE_BACKUP : KEDGE_SECONDARY, base, true);
     if (verdict == KEDGE_IMAGE_GOOD)
-        verdict = judge(engine, install);
+        verdict = judge(engine);
     if (verdict != KEDGE_IMAGE_GOOD)
         return verdict;
     const unsigned k = kedge_plan_k(plan);
     const unsigned differ = trim(engine, k);
-    if (!install) {
-        if (differ == 0 && !equal)
+    unsigned method = backup ? KEDGE_METHOD_FROM_BACKUP : KEDGE_METHOD_OVERWRITE;
+    if (!engine->install) {
+        if (differ == 0 && !engine->equal)
             return KEDGE_IMAGE_ABSENT;
         method = 2 * differ <= k ? engine->strategy->sparse : engine->strategy->method;
     }
     const unsigned other = base != 0 ? 0 : pair->spares;
-    plan[KEDGE_PLAN_METHOD] = (uint8_t)method;
     plan[KEDGE_PLAN_SPARE] = (uint8_t)(base != 0 ? 0 : k);
-    plan[KEDGE_PLAN_BASE] = (uint8_t)base;
-    plan[KEDGE_PLAN_OLD_BASE] = (uint8_t)(method == KEDGE_METHOD_TOGGLE ? other : base);
+    plan[KEDGE_PLAN_METHOD] = (uint8_t)method;
+    plan[KEDGE_PLAN_BASE] = plan[KEDGE_PLAN_OLD_BASE] = (uint8_t)base;
+    if (method == KEDGE_METHOD_TOGGLE)
+        plan[KEDGE_PLAN_OLD_BASE] = (uint8_t)other;
     /* what goes to and fro needs the spares; the largest image of a pair leaves them */
     return method <= KEDGE_METHOD_INPLACE && base + other + k > pair->secondary.units
                ? KEDGE_IMAGE_TOO_LARGE
@@ -156,14 +165,15 @@ static KEDGE_APART enum kedge_verdict consider(struct kedge_engine *engine, unsi
 
 /* Three passes, so that no candidate is refused for a bad read; a fourth takes what a finished
  * update leaves behind at its old place. */
-enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, bool install)
+enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine)
 {
-    const unsigned places = engine->pair->secondary.last_base + 1u + install;
+    const unsigned places = engine->pair->secondary.last_base + 1u + engine->install;
     enum kedge_verdict worst = KEDGE_IMAGE_ABSENT;
-    if (install)
+    if (engine->install)
         memset(engine->plan + KEDGE_PLAN_OLD, 0, KEDGE_HALF);
     for (unsigned i = 0; i < 4 * places; i++) {
-        const enum kedge_verdict verdict = consider(engine, i % places, install, i >= 3 * places);
+        engine->equal = i >= 3 * places;
+        const enum kedge_verdict verdict = consider(engine, i % places);
         if (verdict == KEDGE_IMAGE_GOOD)
             return verdict;
         if (verdict != KEDGE_IMAGE_ABSENT)
@@ -172,7 +182,7 @@ enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine, bool instal
     return worst;
 }
 
-int kedge_plan_old_intact(struct kedge_engine *engine)
+KEDGE_APART int kedge_plan_old_intact(struct kedge_engine *engine)
 {
     uint8_t *plan = engine->plan;
     const unsigned last = 3 * kedge_plan_k(plan);

@@ -81,13 +81,13 @@ int kedge_engine_fetch(struct kedge_engine *engine, const struct kedge_copy *cop
     const uint32_t want =
         kedge_le32(engine->plan + kedge_plan_crc_at(engine->plan, copy->old, copy->index));
     const uint32_t size = kedge_engine_bytes(engine, copy->old, copy->index);
+    const uint32_t at = kedge_slot_unit_at(slot, copy->from);
     uint32_t crc = 0;
     int rc = 0;
     feed(engine);
     memset(engine->unit, erased(kedge_engine_slot(engine, copy->to_slot)), engine->unit_size);
     for (unsigned i = 0; i < READS; i++) {
-        rc = kedge_region_read(&slot->region, kedge_slot_unit_at(slot, copy->from),
-                               kedge_buf(engine->unit, size));
+        rc = kedge_region_read(&slot->region, at, kedge_buf(engine->unit, size));
         crc = kedge_crc32(0, kedge_bytes(engine->unit, size));
         if (rc == 0 && crc == want)
             return 0;
@@ -101,9 +101,8 @@ int kedge_engine_fetch(struct kedge_engine *engine, const struct kedge_copy *cop
     return 0;
 }
 
-/* One reading. */
-static bool page_holds(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                       uint32_t o)
+bool kedge_engine_page_holds(struct kedge_engine *engine, const struct kedge_slot *slot,
+                             uint32_t at, uint32_t o)
 {
     return kedge_region_read(&slot->region, at + o, kedge_buf(engine->page, KEDGE_PAGE)) == 0 &&
            memcmp(engine->page, engine->unit + o, KEDGE_PAGE) == 0;
@@ -116,7 +115,7 @@ bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *sl
     if (kedge_region_sync(&slot->region) != 0)
         return false;
     while (o < engine->unit_size) {
-        if (page_holds(engine, slot, at, o)) {
+        if (kedge_engine_page_holds(engine, slot, at, o)) {
             o += KEDGE_PAGE;
             reads = READ_BACKS;
         } else if (--reads == 0) {
@@ -127,28 +126,27 @@ bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *sl
 }
 
 int kedge_engine_program(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                         const uint8_t *data)
+                         struct kedge_bytes data)
 {
-    if (kedge_all(kedge_bytes(data, KEDGE_PAGE), erased(slot)))
+    if (kedge_all(data, erased(slot)))
         return 0;
-    const int rc = kedge_region_read(&slot->region, at, kedge_buf(engine->page, KEDGE_PAGE));
+    const int rc = kedge_region_read(&slot->region, at, kedge_buf(engine->page, data.size));
     if (rc != 0)
         return rc;
-    if (!kedge_all(kedge_bytes(engine->page, KEDGE_PAGE), erased(slot)))
+    if (!kedge_all(kedge_bytes(engine->page, data.size), erased(slot)))
         return KEDGE_E_READBACK;
-    return kedge_region_program(&slot->region, at, kedge_bytes(data, KEDGE_PAGE));
+    return kedge_region_program(&slot->region, at, data);
 }
 
 int kedge_engine_store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                       unsigned pc)
+                       uint32_t piece)
 {
     int rc = 0;
-    (void)pc;
     for (unsigned i = 0; i < WRITES; i++) {
         feed(engine);
         rc = kedge_region_erase(&slot->region, at, engine->unit_size);
-        for (uint32_t o = 0; rc == 0 && o < engine->unit_size; o += KEDGE_PAGE)
-            rc = kedge_engine_program(engine, slot, at + o, engine->unit + o);
+        for (uint32_t o = 0; rc == 0 && o < engine->unit_size; o += piece)
+            rc = kedge_engine_program(engine, slot, at + o, kedge_bytes(engine->unit + o, piece));
         if (rc == 0 && kedge_engine_holds(engine, slot, at))
             return 0;
         engine->retries++;
@@ -164,7 +162,7 @@ static void empty(struct kedge_engine *engine, const struct kedge_slot *slot)
 int kedge_engine_wipe(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at)
 {
     empty(engine, slot);
-    return kedge_engine_store(engine, slot, at, 0);
+    return kedge_engine_store(engine, slot, at, KEDGE_PAGE);
 }
 
 int kedge_engine_clear_mail(struct kedge_engine *engine)
@@ -183,25 +181,31 @@ bool kedge_engine_no_mail(struct kedge_engine *engine)
 /* ---- authenticating ---------------------------------------------------------------------------
  */
 
-/* Bytes as they were hashed: CRC tables and equality come from these and no others. */
+/* Bytes as they were hashed: CRC tables and equality come from these and no others. The unhashed
+ * TLVs are read a second time: a bit that flipped on the bus in one of them would pass the
+ * signature and go into the tables for ever. */
 static int tap(void *ctx, uint32_t at, struct kedge_bytes data)
 {
     struct kedge_engine *engine = ctx;
     uint8_t *plan = engine->plan;
+    const struct kedge_image *image = &engine->verify.image;
     const uint32_t unit = engine->unit_size;
     feed(engine);
     while (data.size != 0) {
         const uint32_t i = at / unit;
         const uint32_t left = (i + 1) * unit - at;
         const size_t size = data.size < left ? data.size : left;
-        uint8_t *other = engine->unit + unit / 2;
+        const struct kedge_buf other = {engine->unit + unit / 2, size};
         uint8_t *crc = plan + kedge_plan_crc_at(plan, engine->old, i);
         kedge_put_le32(crc,
                        kedge_crc32(left == unit ? 0 : kedge_le32(crc), kedge_bytes(data.at, size)));
-        if (!engine->old &&
-            (kedge_region_read(&engine->pair->primary.region, at, kedge_buf(other, size)) != 0 ||
-             memcmp(other, data.at, size) != 0))
+        if (!engine->old && (kedge_region_read(&engine->pair->primary.region, at, other) != 0 ||
+                             memcmp(other.at, data.at, size) != 0))
             kedge_plan_differs(plan, i);
+        if (at + size > image->tlv_at + image->protected_size &&
+            (engine->source.read(engine->source.ctx, at, other) != 0 ||
+             memcmp(other.at, data.at, size) != 0))
+            return KEDGE_E_IO;
         at += (uint32_t)size;
         data.at += size;
         data.size -= size;
@@ -209,50 +213,36 @@ static int tap(void *ctx, uint32_t at, struct kedge_bytes data)
     return 0;
 }
 
-/* What the look found, into the half. The units with the unhashed TLVs are read a second time: a
- * bit that flipped on the bus in one of them would pass the signature and go into the tables for
- * ever. */
-static bool note(struct kedge_engine *engine, unsigned name, unsigned base)
+/* What the look found, into its half of the plan. */
+static void note(const struct kedge_engine *engine)
 {
     const struct kedge_image *image = &engine->verify.image;
-    const uint32_t unit = engine->unit_size;
     uint8_t *half = engine->plan + (engine->old ? KEDGE_PLAN_OLD : KEDGE_PLAN_NEW);
-    const uint32_t k = (image->size + unit - 1) / unit;
-    const uint32_t repaired = engine->repaired;
-    struct kedge_copy copy;
-    copy.from_slot = copy.to_slot = name;
-    copy.old = engine->old;
-    half[KEDGE_HALF_K] = (uint8_t)k;
+    half[KEDGE_HALF_K] = (uint8_t)((image->size + engine->unit_size - 1) / engine->unit_size);
     kedge_put_le32(half + KEDGE_HALF_SIZE, image->size);
     kedge_history_put_version(half + KEDGE_HALF_VERSION, &image->version);
     memcpy(half + KEDGE_HALF_ID, engine->verify.digest, 8);
-    for (copy.index = (image->tlv_at + image->protected_size) / unit; copy.index < k;
-         copy.index++) {
-        copy.from = base + copy.index;
-        if (kedge_engine_fetch(engine, &copy) != 0)
-            return false;
-    }
-    return engine->repaired == repaired;
 }
 
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables)
 {
     struct kedge_verify *v = &engine->verify;
-    const struct kedge_slot_view view = {kedge_engine_slot(engine, name), (uint8_t)base};
-    struct kedge_source source = kedge_slot_source(&view);
     const uint32_t most = engine->pair->primary.units * engine->unit_size;
-    if (source.size > most)
-        source.size = most;
+    engine->view.slot = kedge_engine_slot(engine, name);
+    engine->view.base = (uint8_t)base;
+    engine->source = kedge_slot_source(&engine->view);
+    if (engine->source.size > most)
+        engine->source.size = most;
     kedge_engine_phase(engine, KEDGE_PHASE_VALIDATE);
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
-    enum kedge_verdict verdict = kedge_image_verify(&source, v);
+    const enum kedge_verdict verdict = kedge_image_verify(&engine->source, v);
     if (verdict == KEDGE_IMAGE_GOOD) {
         v->known = kedge_bytes(engine->trusted, v->digest_size);
         memcpy(engine->trusted, v->digest, sizeof(engine->trusted));
-        if (tables && !note(engine, name, base))
-            verdict = KEDGE_IMAGE_UNREADABLE;
+        if (tables)
+            note(engine);
     }
     return verdict;
 }
@@ -280,7 +270,7 @@ bool kedge_engine_on_trial(struct kedge_engine *engine, bool confirmed)
     const uint32_t last = engine->unit_size - KEDGE_PAGE;
     compose(engine, KEDGE_TYPE_TEST, confirmed);
     for (unsigned i = 0; i < STEADY; i++)
-        if (!page_holds(engine, slot, kedge_engine_gap(slot), last))
+        if (!kedge_engine_page_holds(engine, slot, kedge_engine_gap(slot), last))
             return false;
     return true;
 }
@@ -289,26 +279,22 @@ int kedge_engine_trailer(struct kedge_engine *engine, unsigned type)
 {
     const struct kedge_slot *slot = &engine->pair->primary;
     const uint32_t at = kedge_engine_gap(slot);
+    const uint32_t o = engine->unit_size - engine->place.image_ok;
     /* After a revert the trailer of the test is still there, unconfirmed: one word makes it right.
      * Not after a resume: a hidden torn write of that word may be there already, and a third write
      * of it would break the part's limit. */
-    bool whole =
-        type != KEDGE_TYPE_REVERT || engine->resumed || !kedge_engine_on_trial(engine, false);
-    int rc = 0;
-    for (unsigned i = 0; i < WRITES; i++, whole = true) {
-        rc = whole ? kedge_engine_wipe(engine, slot, at) : 0;
-        compose(engine, whole ? type : KEDGE_TYPE_TEST, type != KEDGE_TYPE_TEST);
-        /* upwards, so that the magic comes last: a trailer without it is no trailer */
-        for (unsigned left = engine->place.size; rc == 0 && left != 0; left -= slot->max_align) {
-            const uint32_t o = engine->unit_size - left;
-            if (left == engine->place.image_ok ? type != KEDGE_TYPE_TEST : whole)
-                rc = kedge_region_program(&slot->region, at + o,
-                                          kedge_bytes(engine->unit + o, slot->max_align));
-        }
-        if (rc == 0 && kedge_engine_holds(engine, slot, at))
+    if (type == KEDGE_TYPE_REVERT && !engine->resumed && kedge_engine_on_trial(engine, false)) {
+        compose(engine, KEDGE_TYPE_TEST, true);
+        if (kedge_region_program(&slot->region, at + o,
+                                 kedge_bytes(engine->unit + o, slot->max_align)) == 0 &&
+            kedge_engine_holds(engine, slot, at))
             return 0;
     }
-    return rc != 0 ? rc : KEDGE_E_READBACK;
+    compose(engine, type > KEDGE_TYPE_REVERT ? KEDGE_TYPE_PERMANENT : type,
+            type != KEDGE_TYPE_TEST);
+    /* by words, so that the application's stays unwritten; upwards, so that the magic comes last: a
+     * trailer without it is no trailer */
+    return kedge_engine_store(engine, slot, at, slot->max_align);
 }
 
 /* ---- the program ------------------------------------------------------------------------------
@@ -336,7 +322,7 @@ static int copy_unit(struct kedge_engine *engine, unsigned pc)
     const struct kedge_slot *to = kedge_engine_slot(engine, copy.to_slot);
     int rc = kedge_engine_fetch(engine, &copy);
     if (rc == 0)
-        rc = engine->strategy->store(engine, to, kedge_slot_unit_at(to, copy.to), pc);
+        rc = engine->strategy->store(engine, to, kedge_slot_unit_at(to, copy.to), KEDGE_PAGE);
     return rc == 0 ? DONE : rc;
 }
 
@@ -351,16 +337,14 @@ static int check_primary(struct kedge_engine *engine)
     return engine->checked ? DONE : KEDGE_E_HASH;
 }
 
-/* CLEAR and TRAILER. The erase is posted, not waited for and not logged: the chip erases while the
- * trailer is written, and after a cut both are done again. A header that stays all the same is a
- * nuisance, not a danger. */
-static int clear_header(struct kedge_engine *engine)
+/* Posted, not waited for and not logged: the chip erases while the trailer is written, and after a
+ * cut both are done again. A header that stays all the same is a nuisance, not a danger. */
+static void clear_header(struct kedge_engine *engine)
 {
     const struct kedge_slot *slot = &engine->pair->secondary;
     const int u = kedge_step_clear(engine->plan);
     if (u >= 0)
         (void)kedge_region_erase(&slot->region, kedge_slot_unit_at(slot, (uint32_t)u), slot->unit);
-    return NOTHING;
 }
 
 static int project(struct kedge_engine *engine)
@@ -382,9 +366,10 @@ static int do_step(struct kedge_engine *engine, unsigned pc, unsigned copies)
         return copy_unit(engine, pc);
     if (pc == copies + 1)
         return check_primary(engine);
-    if (pc == copies + 2)
-        return clear_header(engine);
-    return project(engine);
+    if (pc == copies + 3)
+        return project(engine);
+    clear_header(engine);
+    return NOTHING;
 }
 
 int kedge_engine_run(struct kedge_engine *engine)

@@ -7,9 +7,10 @@
 /* With two spares the unit that save(next) writes is not the only copy of anything that load(i)
  * still needs (tests/model/test_closure.c), so the external chip erases and programs it while the
  * internal flash is busy with load(i). */
-static bool overlaps(const struct kedge_engine *engine, unsigned pc, struct kedge_copy *save)
+static bool overlaps(const struct kedge_engine *engine, struct kedge_copy *save)
 {
     const uint8_t *plan = engine->plan;
+    const unsigned pc = kedge_le16(plan + KEDGE_PLAN_PC);
     const int shift = plan[KEDGE_PLAN_BASE] - plan[KEDGE_PLAN_OLD_BASE];
     return plan[KEDGE_PLAN_METHOD] == KEDGE_METHOD_TOGGLE && (shift == 2 || shift == -2) &&
            plan[KEDGE_PLAN_TYPE] != KEDGE_TYPE_RESTORE && pc % 3 == 2 &&
@@ -57,14 +58,14 @@ static int both(struct kedge_engine *engine, uint32_t load_at, const struct kedg
             rc = forward(engine, save->from * unit + o, size > o ? size - o : 0, &slot->region,
                          at + o, &probed);
         if (*loaded == 0)
-            *loaded =
-                kedge_engine_program(engine, &engine->pair->primary, load_at + o, engine->unit + o);
+            *loaded = kedge_engine_program(engine, &engine->pair->primary, load_at + o,
+                                           kedge_bytes(engine->unit + o, KEDGE_PAGE));
     }
     return rc;
 }
 
 static int store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                 unsigned pc)
+                 uint32_t piece)
 {
     struct kedge_copy save;
     int loaded;
@@ -72,12 +73,12 @@ static int store(struct kedge_engine *engine, const struct kedge_slot *slot, uin
         engine->ahead = false;
         if (kedge_engine_holds(engine, slot, at))
             return 0;
-    } else if (overlaps(engine, pc, &save)) {
+    } else if (overlaps(engine, &save)) {
         engine->ahead = both(engine, at, &save, &loaded) == 0;
         if (loaded == 0 && kedge_engine_holds(engine, slot, at))
             return 0;
     }
-    return kedge_engine_store(engine, slot, at, pc);
+    return kedge_engine_store(engine, slot, at, piece);
 }
 
 const struct kedge_strategy kedge_swap = {KEDGE_METHOD_TOGGLE, KEDGE_METHOD_INPLACE, store};
