@@ -57,8 +57,8 @@ struct kedge_boot_config {
 size_t kedge_boot_state_size(const struct kedge_layout *layout);
 
 /* Runs to a decision: at most 32 rounds of the decision table, questions included. Never returns a
- * report with boots = 1 unless the primary was authenticated in this power-on. After a cut at any operation the next call
- * continues or undoes. 0, or KEDGE_E_SPACE when unit or state is too small. */
+ * report with boots = 1 unless the primary was authenticated in this power-on. After a cut at any
+ * operation the next call continues or undoes. 0, or KEDGE_E_SPACE when unit or state is too small. */
 int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report *report);
 
 #endif

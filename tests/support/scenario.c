@@ -205,6 +205,15 @@ static void check_trial(bool used_up)
     require(new_is_kept());
 }
 
+/* An image that was installed for good has a trailer that says so, in MCUboot's words. */
+static bool permanent_trailer(void)
+{
+    struct kedge_trailer trailer;
+    return kedge_slot_trailer(&device.pair.primary, 1, &trailer) == 0 &&
+           trailer.magic == KEDGE_MAGIC_GOOD && trailer.copy_done == KEDGE_FLAG_SET &&
+           trailer.image_ok == KEDGE_FLAG_SET && trailer.swap_type == KEDGE_SWAP_PERMANENT;
+}
+
 void scenario_check(bool used_up)
 {
     const unsigned major = device.report.version.major;
@@ -223,6 +232,7 @@ void scenario_check(bool used_up)
         require(device_has(&device, KEDGE_PRIMARY, 0, &new_image));
         require(!keeps_old() || old_is_kept());
         scenario_quiet(2);
+        require(permanent_trailer());
         break;
     case REVERT:
     case ASK_IN_TRIAL:
@@ -253,6 +263,7 @@ void scenario_check(bool used_up)
     case LOST_PRIMARY:
         require(major == 2);
         scenario_quiet(2);
+        require(permanent_trailer());
         break;
     case ASK_BROKEN:
     case TORN_REQUEST:
