@@ -111,7 +111,7 @@ static int find_candidate(struct loader *l)
     l->facts.candidate = l->facts.any = answer(verdict == KEDGE_IMAGE_GOOD);
     if (!l->engine.install) /* else what counts is what is wrong with the primary */
         l->report->verdict = (uint8_t)verdict;
-    return verdict;
+    return (int)verdict;
 }
 
 /* ---- actions ----------------------------------------------------------------------------------
