@@ -7,10 +7,10 @@ cd "$(dirname "$0")/.."
 arm=${ARM_DIR:-build/arm}
 host=${HOST_DIR:-build}
 [ -e "$host/build.ninja" ] || cmake --preset gcc -B "$host" >/dev/null
-cmake --build "$host" --target kedge-tool >/dev/null
-
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+cmake --build "$host" --target kedge-tool >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+
 # An image of 256 KiB in a place of 264 KiB, erased flash behind it; every unit of the two differs.
 for key in p256 ed25519; do
     for seed in 1 2; do

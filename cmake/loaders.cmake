@@ -13,7 +13,12 @@ target_compile_definitions(tp_microecc PRIVATE uECC_OPTIMIZATION_LEVEL=3
 add_library(cortex_m4 OBJECT ports/cortex-m4/startup.c ports/cortex-m4/memory.c)
 target_include_directories(cortex_m4 PRIVATE include)
 target_compile_options(cortex_m4 PRIVATE ${kedge_warnings} -ffreestanding -fno-lto
-    -fno-tree-loop-distribute-patterns)
+    -fno-tree-loop-distribute-patterns -fno-ivopts -fno-tree-scev-cprop)
+
+# Where a loader spends its time, loops keep their constants in registers.
+target_compile_options(tp_p256m PRIVATE -fmove-loop-invariants -ftree-loop-im)
+target_compile_options(tp_bearssl PRIVATE -fmove-loop-invariants -ftree-loop-im)
+set_source_files_properties(src/base/crc32.c PROPERTIES COMPILE_OPTIONS "-fmove-loop-invariants;-ftree-loop-im")
 
 # The core is freestanding, yet a port has these four functions: the compiler may know what they do.
 target_compile_options(kedge PRIVATE -fbuiltin)

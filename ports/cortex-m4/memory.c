@@ -36,7 +36,12 @@ void *memmove(void *to, const void *from, size_t size)
 
 void *memset(void *to, int value, size_t size)
 {
+    const word all = 0x01010101u * (uint8_t)value;
     uint8_t *d = to;
+    for (; size >= sizeof(word); size -= sizeof(word)) {
+        *(word *)(void *)d = all;
+        d += sizeof(word);
+    }
     while (size-- > 0) {
         *d++ = (uint8_t)value;
     }

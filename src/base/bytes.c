@@ -3,8 +3,10 @@
 
 bool kedge_all(struct kedge_bytes of, uint8_t value)
 {
-    for (size_t i = 0; i < of.size; i++) {
-        if (of.at[i] != value) {
+    const uint8_t *at = of.at;
+
+    for (size_t left = of.size; left > 0; left--) {
+        if (*at++ != value) {
             return false;
         }
     }

@@ -11,8 +11,10 @@ static const uint32_t nibble[16] = {
 uint32_t kedge_crc32(uint32_t crc, struct kedge_bytes of)
 {
     crc = ~crc;
-    for (size_t i = 0; i < of.size; i++) {
-        crc ^= of.at[i];
+    /* in variables of its own: a small build would fetch the struct from the stack for each byte */
+    const uint8_t *at = of.at;
+    for (size_t left = of.size; left > 0; left--) {
+        crc ^= *at++;
         crc = (crc >> 4) ^ nibble[crc & 15];
         crc = (crc >> 4) ^ nibble[crc & 15];
     }
