@@ -23,15 +23,35 @@ static uint64_t wall_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/* One write, so that a process which is killed leaves a whole record or none. A full disk ends the
- * log, not the device. */
-static void append(int *fd, const uint8_t *record, size_t size, const char *name)
+/* A full disk ends the log, not the device. */
+static void put_out(struct flight_file *file)
 {
-    if (*fd >= 0 && write(*fd, record, size) != (ssize_t)size) {
-        fprintf(stderr, "kedge-device: cannot go on with %s: %s\n", name, strerror(errno));
-        close(*fd);
-        *fd = -1;
+    if (file->fd >= 0 && file->used > 0 &&
+        write(file->fd, file->bytes, file->used) != (ssize_t)file->used) {
+        fprintf(stderr, "kedge-device: cannot go on with %s: %s\n", file->name, strerror(errno));
+        close(file->fd);
+        file->fd = -1;
     }
+    file->used = 0;
+}
+
+/* Only whole records are put out together. */
+static void append(struct flight_file *file, const uint8_t *record, size_t size)
+{
+    if (size > sizeof file->bytes - file->used) {
+        put_out(file);
+    }
+    memcpy(file->bytes + file->used, record, size);
+    file->used += size;
+}
+
+void flight_log_flush(struct flight_log *log)
+{
+    if (log->trace != NULL) {
+        fflush(log->trace);
+    }
+    put_out(&log->bus);
+    put_out(&log->packets);
 }
 
 /* ---- trace ------------------------------------------------------------------------------------
@@ -67,7 +87,7 @@ static int open_trace(struct flight_log *log, const char *directory, char *why)
         snprintf(why, FLIGHT_LOG_WHY, "cannot write %.160s: %s", path, strerror(errno));
         return -1;
     }
-    setvbuf(log->trace, NULL, _IOLBF, 4096);
+    setvbuf(log->trace, NULL, _IOFBF, 65536);
     return 0;
 }
 
@@ -130,7 +150,7 @@ static void log_transaction(struct flight_log *log, uint64_t time_us, struct ked
     if (kept > 0) {
         memcpy(record + FLIGHT_LOG_BUS_HEADER + shown, in.at, kept);
     }
-    append(&log->bus, record, FLIGHT_LOG_BUS_HEADER + shown + kept, "the bus log");
+    append(&log->bus, record, FLIGHT_LOG_BUS_HEADER + shown + kept);
 }
 
 /* A driver polls thousands of times while the chip works; Kedge's takes three bytes at a time. */
@@ -188,7 +208,7 @@ static void start_packets(struct flight_log *log)
 {
     uint8_t header[PCAP_HEADER] = {0};
     struct stat status;
-    if (log->packets < 0 || fstat(log->packets, &status) != 0 || status.st_size > 0) {
+    if (log->packets.fd < 0 || fstat(log->packets.fd, &status) != 0 || status.st_size > 0) {
         return;
     }
     kedge_put_le32(header, 0xA1B2C3D4u);
@@ -196,7 +216,7 @@ static void start_packets(struct flight_log *log)
     kedge_put_le16(header + 6, 4);
     kedge_put_le32(header + 16, 65535);
     kedge_put_le32(header + 20, LINKTYPE_RAW);
-    append(&log->packets, header, sizeof header, "the packet log");
+    append(&log->packets, header, sizeof header);
 }
 
 struct end {
@@ -247,7 +267,7 @@ void flight_log_message(struct flight_log *log, const struct flight_log_message 
     put_headers(record + PCAP_RECORD, message->to_client ? &agent : &client,
                 message->to_client ? &client : &agent, message->bytes.size);
     memcpy(record + PCAP_RECORD + IP_HEADER + UDP_HEADER, message->bytes.at, message->bytes.size);
-    append(&log->packets, record, PCAP_RECORD + packet, "the packet log");
+    append(&log->packets, record, PCAP_RECORD + packet);
 }
 
 /* ---- open -------------------------------------------------------------------------------------
@@ -268,10 +288,13 @@ static int open_appended(const char *directory, const char *name, int *fd, char 
 int flight_log_open(struct flight_log *log, struct state *state, const char *directory, bool still,
                     char *why)
 {
-    *log = (struct flight_log){.bus = -1, .packets = -1, .status = -1, .state = state};
+    *log = (struct flight_log){.bus = {.fd = -1, .name = "the bus log"},
+                                .packets = {.fd = -1, .name = "the packet log"},
+                                .status = -1,
+                                .state = state};
     if (open_trace(log, directory, why) != 0 ||
-        open_appended(directory, "bus", &log->bus, why) != 0 ||
-        open_appended(directory, "smp.pcap", &log->packets, why) != 0) {
+        open_appended(directory, "bus", &log->bus.fd, why) != 0 ||
+        open_appended(directory, "smp.pcap", &log->packets.fd, why) != 0) {
         flight_log_close(log);
         return -1;
     }
@@ -287,7 +310,10 @@ int flight_log_open(struct flight_log *log, struct state *state, const char *dir
 int flight_log_open_debugger(struct flight_log *log, struct state *state, const char *directory,
                              char *why)
 {
-    *log = (struct flight_log){.bus = -1, .packets = -1, .status = -1, .state = state};
+    *log = (struct flight_log){.bus = {.fd = -1, .name = "the bus log"},
+                                .packets = {.fd = -1, .name = "the packet log"},
+                                .status = -1,
+                                .state = state};
     if (open_trace(log, directory, why) != 0) {
         return -1;
     }
@@ -299,15 +325,16 @@ int flight_log_open_debugger(struct flight_log *log, struct state *state, const 
 
 void flight_log_close(struct flight_log *log)
 {
+    flight_log_flush(log);
     if (log->trace != NULL) {
         fclose(log->trace);
         log->trace = NULL;
     }
-    if (log->bus >= 0) {
-        close(log->bus);
+    if (log->bus.fd >= 0) {
+        close(log->bus.fd);
     }
-    if (log->packets >= 0) {
-        close(log->packets);
+    if (log->packets.fd >= 0) {
+        close(log->packets.fd);
     }
-    log->bus = log->packets = -1;
+    log->bus.fd = log->packets.fd = -1;
 }

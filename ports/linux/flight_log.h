@@ -1,7 +1,7 @@
 /* What a virtual device leaves behind for `flash report`: DIR/trace (every flash operation and
  * every boot, text), DIR/bus (what the driver sent to the external chip) and DIR/smp.pcap (what
- * clients and agent said). All are appended to, record by record, so that a killed process leaves
- * whole records. Host code. FORMAT.md, "Flight log". */
+ * clients and agent said). All are appended to by whole records, behind each reply of the agent, so
+ * that a killed process leaves what led to it. Host code. FORMAT.md, "Flight log". */
 #ifndef KEDGE_LINUX_FLIGHT_LOG_H
 #define KEDGE_LINUX_FLIGHT_LOG_H
 
@@ -21,9 +21,17 @@
 #define FLIGHT_LOG_SENT_MAX   1024
 #define FLIGHT_LOG_KEPT_MAX   16
 
+/* Records on their way to a file: one write for many. */
+struct flight_file {
+    int fd; /* -1: not written, or writing failed */
+    const char *name;
+    size_t used;
+    uint8_t bytes[65536];
+};
+
 struct flight_log {
     FILE *trace;
-    int bus, packets;           /* file descriptors; -1: not written, or writing failed */
+    struct flight_file bus, packets;
     int status;                 /* the answer, when the last command read the status; else -1 */
     struct kedge_spi_bus wires; /* the bus behind the tap */
     struct state *state;
@@ -38,6 +46,8 @@ int flight_log_open(struct flight_log *log, struct state *state, const char *dir
 int flight_log_open_debugger(struct flight_log *log, struct state *state, const char *directory,
                              char *why);
 void flight_log_close(struct flight_log *log);
+/* Put on disk what was recorded: before the device waits, and before its process ends. */
+void flight_log_flush(struct flight_log *log);
 
 void flight_log_operation(struct flight_log *log, const struct kedge_sim_event *event);
 void flight_log_power_on(struct flight_log *log);

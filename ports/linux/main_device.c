@@ -86,9 +86,10 @@ static void on_trace(void *ctx, const struct kedge_sim_event *event)
 
 static void on_violation(void *ctx, const char *message)
 {
-    (void)ctx;
+    struct device *device = ctx;
     fprintf(stderr, "kedge-device: flash rule broken: %s: this is a bug in Kedge, please report it\n",
             message);
+    flight_log_flush(&device->log);
     fflush(NULL);
     _exit(1);
 }
@@ -98,6 +99,7 @@ static void on_cut(void *ctx)
     struct device *device = ctx;
     fprintf(stderr, "kedge-device: power cut at operation %u of this run\n", device->options.cut);
     flight_log_say(&device->log, "power cut at operation %u of this run", device->options.cut);
+    flight_log_flush(&device->log);
     fflush(NULL);
     _exit(EXIT_CUT);
 }
@@ -267,7 +269,9 @@ static void serve(struct device *device)
         }
         follow_clock(device);
         busy = ready <= 0 && kedge_agent_idle(&device->agent);
+        flight_log_flush(&device->log); /* behind the reply: nobody waits for it */
     }
+    flight_log_flush(&device->log);
 }
 
 static void start_agent(struct device *device, const struct kedge_system *system)

@@ -36,7 +36,7 @@ static int open_state_directory(bool exclusive)
 }
 
 /* Opened for writing, by a debugger's hands: they are in the record too. */
-static struct flight_log hands = {.bus = -1, .packets = -1};
+static struct flight_log hands = {.bus = {.fd = -1}, .packets = {.fd = -1}};
 
 static void on_trace(void *ctx, const struct kedge_sim_event *event)
 {
