@@ -21,6 +21,7 @@
 
 #define EXIT_CUT 9
 #define EXIT_NOTHING 3
+#define FLUSH_MS 10 /* what was recorded is on disk at most so much later */
 #define WATCHDOG_MS 500 /* a crashed image is reset after so long */
 
 struct device {
@@ -255,11 +256,12 @@ static void serve(struct device *device)
 {
     struct pollfd polls[WIRE_MAX];
     bool busy = false;
+    uint32_t flushed = now_ms(NULL) - FLUSH_MS;
     while (!stop && !device->service.reset_requested) {
         for (size_t i = 0; i < device->wire_count; i++) {
             polls[i] = (struct pollfd){.fd = device->wires[i].fd, .events = POLLIN};
         }
-        const int ready = poll(polls, (nfds_t)device->wire_count, busy ? 0 : 250);
+        const int ready = poll(polls, (nfds_t)device->wire_count, busy ? 0 : FLUSH_MS);
         for (size_t i = 0; ready > 0 && i < device->wire_count; i++) {
             if (polls[i].revents & POLLIN) {
                 serve_wire(device, &device->wires[i]);
@@ -269,7 +271,10 @@ static void serve(struct device *device)
         }
         follow_clock(device);
         busy = ready <= 0 && kedge_agent_idle(&device->agent);
-        flight_log_flush(&device->log); /* behind the reply: nobody waits for it */
+        if (now_ms(NULL) - flushed >= FLUSH_MS) {
+            flight_log_flush(&device->log); /* behind the reply: nobody waits for it */
+            flushed = now_ms(NULL);
+        }
     }
     flight_log_flush(&device->log);
 }

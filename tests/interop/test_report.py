@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -466,6 +467,7 @@ def test_logs_survive_kill(kedge_device, run_kedge, kedge, tmp_path):
     device = Device(kedge_device, tmp_path)
     device.start()
     Kedge(device, "udp", kedge).upload(image.read_bytes())
+    time.sleep(0.1)  # the log is on disk 10 ms after what it tells
     device.kill()
     device.start()
     device.stop()
