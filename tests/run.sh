@@ -18,6 +18,9 @@ count() { # passed failed
 once() { if "$@"; then count 1 0; else count 0 1; fi; }
 number() { sed -n "s/.*$1.*/\1/p" "$log" | tail -n 1 | grep . || echo 0; }
 
+# "N WORD" in pytest's last line
+said() { tail -n 1 "$log" | grep -oE "[0-9]+ $1\b" | grep -oE '^[0-9]+' || echo 0; }
+
 ctest_of() { # preset
     ctest --preset "$1" 2>&1 | tee "$log" | grep -vE '^ *Start|Passed'
     local of bad
@@ -44,7 +47,7 @@ done
 step "interop"
 # in memory where there is such a place: a file that is made safe (fsync) costs a disk up to 50 ms
 "$venv/bin/python" -m pytest -q -p no:cacheprovider --timeout 300 --basetemp "$scratch/pytest" tests/interop 2>&1 | tee "$log"
-of=$(number '\b\([0-9]*\) passed') bad=$(($(number '\b\([0-9]*\) failed') + $(number '\b\([0-9]*\) error')))
+of=$(said passed) bad=$(($(said failed) + $(said "errors?")))
 [ $((of + bad)) != 0 ] || bad=1
 count "$of" "$bad"
 
