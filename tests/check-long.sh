@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The long sweeps: what `make test` samples, whole. Prints counts, seconds and seeds; the numbers go into
-# docs/sweeps.md by hand-off: `make check-long | tee docs/sweeps.md`. LIVES and SEED choose how long.
+# The long sweeps: what `make test` samples, whole. Prints counts, seconds and seeds. LIVES and SEED
+# choose how long.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 lives=${LIVES:-100000}
@@ -11,7 +11,7 @@ run() { # name, program, environment...
     local name=$1 program=$2 start=$SECONDS
     shift 2
     echo "== $name (seed $seed)"
-    if ! env "KEDGE_SEED=$seed" "$@" "build/tests/$program" 2>&1 | grep -vE '^\[ *(RUN|OK|=|-)' ; then
+    if ! env "KEDGE_SEED=$seed" "$@" "build/tests/$program" 2>&1 | sed -E '/^\[ *(RUN|OK|=|-)/d'; then
         failed=$((failed + 1))
     fi
     echo "   $((SECONDS - start)) s"
