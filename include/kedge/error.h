@@ -22,7 +22,8 @@ enum kedge_error {
     KEDGE_E_UNSUPPORTED = -16,
     KEDGE_E_HASH = -17,      /* digest differs */
     KEDGE_E_SIGNATURE = -18, /* no signature by a known key */
-    KEDGE_E_CUT = -19        /* (simulator) power failed in this operation */
+    KEDGE_E_CUT = -19,       /* (simulator) power failed in this operation */
+    KEDGE_E_KEY = -20        /* made for another device key */
 };
 
 /* A short phrase for a log or a person, e.g. "the flash chip does not answer". Never NULL. */

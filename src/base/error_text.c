@@ -23,11 +23,12 @@ static const char *const text[] = {
     [-KEDGE_E_HASH] = "the digest differs",
     [-KEDGE_E_SIGNATURE] = "not signed by a known key",
     [-KEDGE_E_CUT] = "power failed in this operation",
+    [-KEDGE_E_KEY] = "made for another device key, or damaged",
 };
 
 const char *kedge_error_text(int error)
 {
-    if (error > 0 || error < KEDGE_E_CUT) {
+    if (error > 0 || -error >= (int)(sizeof(text) / sizeof(text[0]))) {
         return "an error without a name";
     }
     return text[-error];
