@@ -28,7 +28,7 @@ static const char *const text[] = {
 
 const char *kedge_error_text(int error)
 {
-    if (error > 0 || -error >= (int)(sizeof(text) / sizeof(text[0]))) {
+    if (error > 0 || error <= -(int)(sizeof(text) / sizeof(text[0]))) {
         return "an error without a name";
     }
     return text[-error];
