@@ -66,7 +66,9 @@ static void say_contents(struct flight_log *log, uint8_t device)
     bool inside = false;
     fprintf(log->trace, "# holds %s", device == KEDGE_INTERNAL ? "internal" : "external");
     for (uint32_t s = 0; s <= g->size; s += g->erase_size) {
-        const bool used = s < g->size && !kedge_all(kedge_bytes(at + s, g->erase_size), g->erased);
+        /* each byte equals its neighbour: a compare of the machine's own, for 9 MB at each start */
+        const bool used = s < g->size && (at[s] != g->erased ||
+                                          memcmp(at + s, at + s + 1, g->erase_size - 1) != 0);
         if (used != inside) {
             if (inside) {
                 fprintf(log->trace, " 0x%X-0x%X", start, s);
