@@ -7,7 +7,10 @@
  *     04 14 <base64> LF                     the lines that follow
  *     decoded and joined:  be16 length | message | be16 crc16(message)      length = message + 2
  *
- * Raw: bare SMP messages, one behind the other; the header's length field delimits them. */
+ * Raw: bare SMP messages, one behind the other; the header's length field delimits them.
+ *
+ * GATT: a message is one write or several in a row, its reply one notification or several, each as
+ * long as the ATT MTU allows; the header in the first of them says how many bytes there are. */
 #ifndef KEDGE_TRANSPORT_H
 #define KEDGE_TRANSPORT_H
 
@@ -71,5 +74,61 @@ int kedge_raw_push(struct kedge_raw *raw, uint8_t byte, struct kedge_bytes *mess
 
 /* Nothing came for KEDGE_RAW_IDLE_MS: what is there of a message is dropped. */
 void kedge_raw_idle(struct kedge_raw *raw);
+
+/* ---- GATT ---------------------------------------------------------------------------------- */
+
+#define KEDGE_GATT_BUFFERS 16   /* most messages that can wait */
+#define KEDGE_GATT_IDLE_MS 3000 /* a message whose next write takes longer was given up */
+
+/* One link at a time, several messages of it: the ones that are whole wait, in order of arrival,
+ * while the next comes in and a reply goes out. Nothing here waits, so a port may call
+ * kedge_gatt_write() while the handler of an earlier message waits for flash (not from another
+ * thread or an interrupt). */
+struct kedge_gatt {
+    struct kedge_buf memory; /* of the caller: `count` buffers of equal size */
+    uint32_t message_max;    /* bytes of one: the longest message */
+    uint8_t count;
+    /* owned by the framing; the caller may look */
+    bool connected;
+    uint16_t link;    /* the port's number of the connection that is served */
+    uint32_t dropped; /* writes that were refused since start */
+    /* private */
+    bool kept;            /* the message being received goes into a buffer */
+    bool taken, orphan;   /* the oldest is being handled; its link has gone since */
+    uint8_t first, ready; /* the buffers that hold whole messages: a ring */
+    uint8_t head[8];
+    uint32_t have, size; /* bytes of the message being received; of them expected */
+    uint32_t last_ms;
+    struct kedge_bytes reply;
+    size_t reply_at;
+};
+
+/* Requires: 1 <= count <= KEDGE_GATT_BUFFERS; at least a header (8 bytes) each. */
+void kedge_gatt_start(struct kedge_gatt *gatt, struct kedge_buf memory, uint8_t count);
+
+/* A central came. KEDGE_E_REFUSED: another one is being served; nothing changes for it. */
+int kedge_gatt_connect(struct kedge_gatt *gatt, uint16_t link);
+/* It went, or unsubscribed: half a message, waiting ones and the rest of a reply go with it. */
+void kedge_gatt_disconnect(struct kedge_gatt *gatt, uint16_t link);
+
+/* One write arrived. 0: taken. Errors, with the write dropped: KEDGE_E_REFUSED: not of the link that
+ * is served; KEDGE_E_FORMAT: no request begins like this, or it holds more than its message (the
+ * message itself is taken); KEDGE_E_SPACE: all buffers are taken, or its message is longer than one
+ * (all its writes are dropped, the next message is found). */
+int kedge_gatt_write(struct kedge_gatt *gatt, uint16_t link, uint32_t now_ms,
+                     struct kedge_bytes fragment);
+
+/* Take the oldest whole message, if there is one and none is taken. Its bytes stay as they are until
+ * the release, also when the link goes. */
+bool kedge_gatt_message(struct kedge_gatt *gatt, struct kedge_bytes *message);
+void kedge_gatt_release(struct kedge_gatt *gatt);
+
+/* Begin the reply to the message that is taken; its bytes stay the caller's, unchanged until the
+ * last is sent or the link goes. It is dropped when the message's link has gone. */
+void kedge_gatt_reply(struct kedge_gatt *gatt, struct kedge_bytes reply);
+/* The next notification's value, if there is more; count it as sent once the stack has taken it. */
+bool kedge_gatt_fragment(const struct kedge_gatt *gatt, uint16_t att_mtu,
+                         struct kedge_bytes *fragment);
+void kedge_gatt_sent(struct kedge_gatt *gatt, size_t size);
 
 #endif
