@@ -1,0 +1,38 @@
+# Programs of boards with a console: a loader that says what it did, and an application that is the
+# update agent, in three builds: one waits for a client to confirm it, one confirms itself, one
+# crashes. ports/board is what they share.
+set(board_shared flashes.c handover.c say.c startup.c strings.c)
+list(TRANSFORM board_shared PREPEND ports/board/)
+
+# kedge_board_program(NAME LINKERSCRIPT SOURCES... LIBRARIES ...)
+function(kedge_board_program name script)
+    cmake_parse_arguments(use "" "" "LIBRARIES" ${ARGN})
+    get_filename_component(folder ${script} DIRECTORY)
+    add_executable(${name} ${board_shared} ports/cortex-m4/memory.c ${use_UNPARSED_ARGUMENTS})
+    target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/crypto ${folder})
+    target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
+    target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge gcc)
+    target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
+        -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map -L${CMAKE_SOURCE_DIR}/ports/cortex-m4 -L${CMAKE_SOURCE_DIR}/${folder}
+        -T${CMAKE_SOURCE_DIR}/${script})
+    set_target_properties(${name} PROPERTIES SUFFIX .elf
+        LINK_DEPENDS "${CMAKE_SOURCE_DIR}/${script};${CMAKE_SOURCE_DIR}/ports/cortex-m4/sections.ld")
+endfunction()
+set_source_files_properties(ports/cortex-m4/memory.c ports/board/startup.c ports/board/strings.c PROPERTIES COMPILE_OPTIONS
+    "-fno-lto;-fno-tree-loop-distribute-patterns;-fno-ivopts;-fno-tree-scev-cprop")
+
+# kedge_board_application(NAME LINKERSCRIPT SOURCES...): NAME-waits, NAME-confirms, NAME-crashes, each
+# also as the .bin that `kedge sign` takes.
+function(kedge_board_application name script)
+    foreach(kind waits confirms crashes)
+        kedge_board_program(${name}-${kind} ${script} ports/board/application.c ports/board/kind_${kind}.c
+            ports/loader-key/p256.c ${ARGN})
+        add_custom_command(TARGET ${name}-${kind} POST_BUILD
+            COMMAND ${CMAKE_OBJCOPY} -O binary $<TARGET_FILE:${name}-${kind}> ${CMAKE_BINARY_DIR}/${name}-${kind}.bin)
+    endforeach()
+endfunction()
+
+set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c)
+kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
+    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
