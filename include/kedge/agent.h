@@ -82,8 +82,11 @@ struct kedge_agent {
  * interrupted), looks for an upload that a reset interrupted. Never fails for flash contents. */
 void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
 
+/* The chunk store's number as a client: it decodes by an upload from inside. */
+#define KEDGE_PEER_STAGE 0x4b535447u
+
 struct kedge_upload_request {
-    uint32_t peer; /* distinguishes clients: address hash, connection number */
+    uint32_t peer; /* distinguishes clients: address hash, connection number; KEDGE_PEER_STAGE */
     bool has_off, has_len, upgrade;
     uint32_t off, len, image;
     struct kedge_bytes sha, data;

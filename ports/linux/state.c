@@ -113,7 +113,8 @@ static int assemble(struct state *state, char *why)
                                                       &state->board.external};
     state->recorder = (struct kedge_recorder){
         .ring = {.at = state->events, .size = sizeof state->events},
-        .forbidden = {[KEDGE_PHASE_DOWNLOAD] = 1u << KEDGE_INTERNAL},
+        .forbidden = {[KEDGE_PHASE_DOWNLOAD] = 1u << KEDGE_INTERNAL,
+                      [KEDGE_PHASE_DECODE] = 1u << KEDGE_INTERNAL},
     };
     for (uint8_t d = 0; d < KEDGE_DEVICES; d++) {
         state->times[d] = kedge_sim_times(kedge_sim_part(state->board.sim, d));

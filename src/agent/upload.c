@@ -126,10 +126,16 @@ static int go_on(struct kedge_agent *agent, const struct kedge_upload_request *r
     return status;
 }
 
+/* What comes out of the chunk store was downloaded before. */
+static uint8_t phase_of(uint32_t peer)
+{
+    return peer == KEDGE_PEER_STAGE ? KEDGE_PHASE_DECODE : KEDGE_PHASE_DOWNLOAD;
+}
+
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply)
 {
-    const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_DOWNLOAD);
+    const uint8_t before = kedge_agent_enter(agent, phase_of(request->peer));
     int status;
 
     agent->detail[0] = '\0';
@@ -152,7 +158,7 @@ bool kedge_agent_idle(struct kedge_agent *agent)
     if (!kedge_upload_runs(&agent->upload) || !kedge_upload_unprepared(agent)) {
         return false;
     }
-    const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_DOWNLOAD);
+    const uint8_t before = kedge_agent_enter(agent, phase_of(agent->upload.peer));
 
     /* a failure ends the session, and the next chunk starts it anew */
     (void)kedge_upload_prepare(agent, &erased);

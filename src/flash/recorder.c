@@ -196,7 +196,8 @@ struct kedge_counts kedge_recorder_total(const struct kedge_recorder *recorder, 
 
 const char *kedge_phase_text(uint8_t phase)
 {
-    static const char text[KEDGE_PHASES][9] = {"boot", "validate", "swap", "idle", "download"};
+    static const char text[KEDGE_PHASES][9] = {"boot", "validate", "swap",
+                                              "idle", "download", "decode"};
 
     return phase < KEDGE_PHASES ? text[phase] : "unknown";
 }

@@ -81,7 +81,7 @@ def page(story, tmp_path_factory):
 def test_trace_and_recorder_agree(story):
     """The picture and `recorder show` tell different stories of one device."""
     for device in ("internal", "external"):
-        for phase in ("boot", "validate", "swap", "idle", "download"):
+        for phase in ("boot", "validate", "swap", "idle", "download", "decode"):
             erases, programs, size = story.count(device=device, phase=phase)
             counts = story.recorder[device][phase]
             assert (counts["erases"], counts["program_bytes"]) == (erases, size), (device, phase)

@@ -117,6 +117,7 @@ void agent_device_open(struct agent_device *device)
     }
     device->recorder.phase = KEDGE_PHASE_IDLE;
     device->recorder.forbidden[KEDGE_PHASE_DOWNLOAD] = 1u << KEDGE_INTERNAL;
+    device->recorder.forbidden[KEDGE_PHASE_DECODE] = 1u << KEDGE_INTERNAL;
     wrap(device, KEDGE_INTERNAL);
     wrap(device, KEDGE_EXTERNAL);
 

@@ -163,6 +163,7 @@ static void names_every_phase(void **state)
     (void)state;
     assert_string_equal(kedge_phase_text(KEDGE_PHASE_VALIDATE), "validate");
     assert_string_equal(kedge_phase_text(KEDGE_PHASE_DOWNLOAD), "download");
+    assert_string_equal(kedge_phase_text(KEDGE_PHASE_DECODE), "decode");
     assert_string_equal(kedge_phase_text(KEDGE_PHASES), "unknown");
 }
 

@@ -132,10 +132,18 @@ static void print_row(const char *chip, unsigned phase, const struct kedge_count
     puts("");
 }
 
+/* What people come for: did it stay on the external flash? */
+static void print_internal_writes(const struct counters *counters, uint8_t phase)
+{
+    const struct kedge_counts *const in = &counters->of[KEDGE_INTERNAL][phase];
+
+    printf("internal writes during %s: %u%s\n", kedge_phase_text(phase),
+           in->programs + in->erases,
+           (counters->forbidden[phase] & 1) != 0 ? " (and forbidden by a rule)" : "");
+}
+
 static void print_table(const struct counters *counters)
 {
-    const struct kedge_counts *download = &counters->of[KEDGE_INTERNAL][KEDGE_PHASE_DOWNLOAD];
-
     printf("%-9s %-9s %8s %10s %8s %10s %7s %10s %11s\n", "chip", "phase", "reads", "bytes",
            "programs", "bytes", "erases", "bytes", "chip time");
     for (unsigned d = 0; d < KEDGE_DEVICES; d++) {
@@ -145,9 +153,10 @@ static void print_table(const struct counters *counters)
             }
         }
     }
-    printf("internal writes during download: %u%s\n", download->programs + download->erases,
-           (counters->forbidden[KEDGE_PHASE_DOWNLOAD] & 1) != 0 ? " (and forbidden by a rule)"
-                                                                : "");
+    print_internal_writes(counters, KEDGE_PHASE_DOWNLOAD);
+    if (!is_quiet(&counters->of[KEDGE_EXTERNAL][KEDGE_PHASE_DECODE])) {
+        print_internal_writes(counters, KEDGE_PHASE_DECODE);
+    }
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */

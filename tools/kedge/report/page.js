@@ -123,7 +123,7 @@ function prepare(canvas, width, height) {
 
 /* ---- filters ---- */
 /* Phases as people ask for them; one that a later Kedge may have comes last. */
-const asked = ["download", "swap", "boot", "validate", "idle", "debugger"];
+const asked = ["download", "decode", "swap", "boot", "validate", "idle", "debugger"];
 const rankOf = (p) => asked.indexOf(record.phases[p]) < 0 ? asked.length : asked.indexOf(record.phases[p]);
 const order = record.phases.map((name, p) => p).sort((a, b) =>
   rankOf(a) - rankOf(b));
