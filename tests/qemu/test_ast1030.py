@@ -1,0 +1,114 @@
+"""The loader and the agent as real Cortex-M4 programs on QEMU's ast1030-evb, with two of its SPI-NOR
+chips. What fails here fails on a board, whatever the simulator says: a jump, a register, a command."""
+
+import json
+import random
+
+import pytest
+
+from rig import (EXTERNAL_SIZE, FILE_SIZE, INTERNAL_SIZE, LAYOUT, PRIMARY, SECTOR, SLOT, Board,
+                 firmware, kedge)
+from clients import Kedge, Refused, Smpclient, smpmgr
+from devices import STRANGER, image_hash
+
+
+@pytest.fixture
+def board(request, tmp_path):
+    boards = []
+
+    def make(kind=Board, **chips):
+        boards.append(kind(tmp_path, **chips))
+        return boards[-1]
+
+    yield make
+    for made in boards:
+        made.stop()
+
+
+def counts(shown):
+    """Bytes erased and programmed, over all phases, of internal and external flash."""
+    return [[sum(phase[what] for phase in shown[chip].values())
+             for what in ("erase_bytes", "program_bytes")] for chip in ("internal", "external")]
+
+
+def secondary_image(external, size):
+    """The image in the secondary, wherever the swap left it: at base 0 or behind two spares, with
+    the mailbox sector in between if it is that long."""
+    for base in (0, 2):
+        if external[base * SECTOR:base * SECTOR + 4] == b"\x3d\xb8\xf3\x96":
+            return external[base * SECTOR:base * SECTOR + size]
+    return None
+
+
+def test_update_story(board, tmp_path):
+    """Upload, test, revert, confirm, self-confirm, crash: an update on a real processor, in its whole
+    life, leaves exactly the right bytes on both chips and is counted truly."""
+    v1, v2 = (firmware(tmp_path, "waits", v) for v in ("1.0.0", "2.0.0"))
+    v3 = firmware(tmp_path, "confirms", "3.0.0")
+    v4 = firmware(tmp_path, "crashes", "4.0.0")
+    b = board(primary=v1)
+    spent = [[0, 0], [0, 0]]
+
+    def account():
+        """Before a reset: what this power-on did so far, by the recorder of loader and agent."""
+        shown = json.loads(ours.run("recorder", "show", "--json"))
+        for total, chip in zip(spent, counts(shown)):
+            total[0] += chip[0]
+            total[1] += chip[1]
+        return shown
+
+    b.start()
+    assert b.wait("booted", 1) == "booted 1.0.0 (the confirmed image)"
+    b.wait("application", 1)
+    ours, python = Kedge(b, "console", b.kedge), Smpclient(b, "console")
+
+    done = smpmgr("--port", b.pty, "image", "upload", tmp_path / "2.0.0-waits.img")
+    assert done.returncode == 0, done.stdout + done.stderr
+    python.test(image_hash(v2))
+    assert account()["internal"]["download"]["programs"] == 0
+    assert b.next_boot(python.reset) == "booted 2.0.0 (a new image on trial)"
+    account()
+    assert b.next_boot(python.reset).startswith("booted 1.0.0 (not confirmed: the old")
+    python.test(image_hash(v2))
+    account()
+    b.next_boot(ours.reset)
+    python.confirm()
+    account()
+    assert b.next_boot(python.reset).startswith("booted 2.0.0 (")
+    assert [(s["version"], s["confirmed"], s["active"]) for s in python.states()][0] == \
+        ("2.0.0", True, True)
+
+    ours.upload(v3)
+    ours.test(image_hash(v3))
+    account()
+    b.next_boot(ours.reset)
+    assert b.lines("application")[-1] == "application 3.0.0: self-test passed, confirmed"
+    account()
+    assert b.next_boot(ours.reset).startswith("booted 3.0.0 (")
+
+    ours.upload(v4)
+    ours.test(image_hash(v4))
+    account()
+    boots = len(b.lines("booted"))
+    ours.reset()
+    assert b.wait("booted", boots + 1) == "booted 4.0.0 (a new image on trial)"
+    assert b.wait("booted", boots + 2).startswith("booted 3.0.0 (not confirmed: the old")
+    b.wait("application", len(b.lines("booted")) - 1)
+    account()
+    lost = [line.split() for line in b.lines("flash:")[2 * boots:2 * boots + 2]]
+    b.stop()
+
+    assert not b.complaints()
+    traced = b.traced()
+    for total, words, chip in zip(spent, lost, traced):  # the boot that crashed told its counts
+        assert [total[0] + SECTOR * int(words[3]), total[1] + int(words[7])] == chip
+    internal, external = b.internal(), b.external()
+    assert (len(internal), len(external)) == (INTERNAL_SIZE, EXTERNAL_SIZE)
+    assert internal[PRIMARY:PRIMARY + len(v3)] == v3
+    assert secondary_image(external, len(v4)) == v4
+    blank = b"\xff"
+    assert internal[:PRIMARY].strip(blank) == b"" and internal[0x81000:].strip(blank) == b""
+    assert external[SLOT + 2 * SECTOR:].strip(blank) == b""
+    seen = kedge("flash", "inspect", "--layout", LAYOUT, "--internal", b.internal_file,
+                 "--external", b.external_file)
+    assert seen.returncode == 0 and "3.0.0" in seen.stdout and "4.0.0" in seen.stdout
