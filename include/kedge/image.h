@@ -57,7 +57,8 @@ enum kedge_verdict {
     KEDGE_IMAGE_DEPENDENCY,
     KEDGE_IMAGE_DOWNGRADE,
     KEDGE_IMAGE_ENCRYPTED,    /* encrypted, and no key here to look inside */
-    KEDGE_IMAGE_PLAIN         /* plain where the policy wants everything confidential */
+    KEDGE_IMAGE_PLAIN,        /* plain where the policy wants everything confidential */
+    KEDGE_IMAGE_FOREIGN       /* encrypted for another device */
 };
 const char *kedge_verdict_text(enum kedge_verdict verdict);
 

@@ -23,6 +23,8 @@ static const char *const text[] = {
     [KEDGE_IMAGE_DOWNGRADE] = "the image is older than the running one and the policy refuses that",
     [KEDGE_IMAGE_ENCRYPTED] = "the image is encrypted and this device has no key that opens it",
     [KEDGE_IMAGE_PLAIN] = "the image is not encrypted and the policy demands that it is",
+    [KEDGE_IMAGE_FOREIGN] =
+        "the image is encrypted for another device: none of this device's keys opens it",
 };
 
 const char *kedge_verdict_text(enum kedge_verdict verdict)

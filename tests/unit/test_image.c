@@ -305,7 +305,7 @@ static void writes_versions_as_clients_expect(void **state)
 static void has_words_for_every_verdict(void **state)
 {
     (void)state;
-    for (int i = KEDGE_IMAGE_GOOD; i <= KEDGE_IMAGE_PLAIN; i++) {
+    for (int i = KEDGE_IMAGE_GOOD; i <= KEDGE_IMAGE_FOREIGN; i++) {
         assert_true(strlen(kedge_verdict_text((enum kedge_verdict)i)) > 10);
         for (int j = KEDGE_IMAGE_GOOD; j < i; j++) {
             assert_string_not_equal(kedge_verdict_text((enum kedge_verdict)i),
