@@ -38,7 +38,8 @@ enum kedge_record {
     KEDGE_RECORD_PC = 1,
     KEDGE_RECORD_PHASE,
     KEDGE_RECORD_ATTEMPT,
-    KEDGE_RECORD_SEAL
+    KEDGE_RECORD_SEAL,
+    KEDGE_RECORD_EFFORT = 8 /* + enum kedge_effort */
 };
 
 /* Called for each exact LOG record (SEAL too), in order, during open. */

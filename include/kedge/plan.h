@@ -89,11 +89,8 @@ enum kedge_method {
 
 #define KEDGE_PLAN_COUNTED      0x08 /* attempts come from the last SEAL, not from BODY */
 
-/* Value of a SEAL: what this power-on did. attempts: trials of the image that is about to be
- * booted, 0: this boot is no trial. Count and seal are one word: a cut before it costs no trial. */
-#define KEDGE_PLAN_SEAL(retries, repaired, attempts)                                               \
-    ((uint16_t)((retries) | (unsigned)(repaired) << 6 | (unsigned)(attempts) << 12))
-#define KEDGE_PLAN_SEAL_MOST 63u
+/* Value of a SEAL: trials of the image that is about to be booted, 0: this boot is no trial. Count
+ * and seal are one word: a cut before it costs no trial. */
 
 /* Bytes of the RAM copy of BODY for a pair. */
 static inline uint32_t kedge_plan_size(const struct kedge_pair *pair)

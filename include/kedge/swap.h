@@ -28,7 +28,12 @@ extern const struct kedge_strategy kedge_swap_serial;
 struct kedge_boot_hooks {
     void (*feed)(void *ctx); /* watchdog; in every bounded loop */
     void (*progress)(void *ctx, uint32_t done, uint32_t total); /* steps of the program */
+    uint32_t (*now_ms)(void *ctx); /* for the history; may wrap */
     void *ctx;
+    /* kedge_history_effort, where the history shall say what an update cost; before: its memory,
+     * KEDGE_EFFORTS words that kedge_history_begin() fills before the boot. */
+    void (*effort)(struct kedge_engine *engine);
+    uint32_t *before;
 };
 
 enum kedge_slot_name { KEDGE_PRIMARY, KEDGE_SECONDARY, KEDGE_BACKUP };

@@ -38,6 +38,8 @@ struct device {
     uint8_t plan[KEDGE_PLAN_MAX];
     uint8_t scratch[4096];
     struct kedge_boot_config boot_config;
+    struct kedge_boot_hooks hooks;
+    uint32_t effort[KEDGE_EFFORTS];
     struct kedge_boot_report report;
     struct kedge_agent agent;
     struct kedge_agent_config agent_config;
@@ -139,10 +141,18 @@ static void verdict_text(const struct device *device, char *text, size_t room)
              report->boots ? ")" : "");
 }
 
+/* The clock of the flashes, for the history. */
+static uint32_t flash_ms(void *ctx)
+{
+    const struct device *device = ctx;
+    return (uint32_t)(kedge_sim_now_us(device->state.board.sim) / 1000u);
+}
+
 static int boot(struct device *device)
 {
     char text[256];
     flight_log_power_on(&device->log);
+    kedge_history_begin(&device->hooks, &device->state.recorder);
     const int result = kedge_boot(&device->boot_config, &device->report);
     if (result != 0) {
         fprintf(stderr, "kedge-device: the loader cannot work with this layout: %s\n",
@@ -409,6 +419,10 @@ static int configure(struct device *device)
         fprintf(stderr, "kedge-device: the layout has too many units or too large ones\n");
         return -1;
     }
+    device->hooks = (struct kedge_boot_hooks){.now_ms = flash_ms,
+                                              .ctx = device,
+                                              .effort = kedge_history_effort,
+                                              .before = device->effort};
     device->boot_config = (struct kedge_boot_config){
         .layout = &device->state.layout,
         .strategy = strategy,
@@ -416,6 +430,7 @@ static int configure(struct device *device)
         .key_count = device->key_count,
         .defaults = &kedge_policy_default,
         .recorder = &device->state.recorder,
+        .hooks = &device->hooks,
         .unit = kedge_buf(device->unit, device->state.pair.primary.unit),
         .state = kedge_buf(device->plan, sizeof device->plan)};
     device->agent_config = (struct kedge_agent_config){.layout = &device->state.layout,

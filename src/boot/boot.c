@@ -149,7 +149,8 @@ _Static_assert(KEDGE_REASON_TESTING == KEDGE_TYPE_TEST - 1 &&
 static void start(struct loader *l, unsigned type, unsigned flags)
 {
     kedge_plan_start(l->engine.plan, type, flags);
-    kedge_history_note(l->engine.plan, reason_of(type), 0, type == KEDGE_TYPE_RESTORE);
+    kedge_history_note(l->engine.plan, reason_of(type), l->report->verdict,
+                       type == KEDGE_TYPE_RESTORE);
     l->facts.failed = 0;
     l->engine.resumed = false;
     (void)take_over(l);
@@ -198,10 +199,24 @@ static void do_plan(struct loader *l)
     start(l, type, KEDGE_PLAN_REQUESTED);
 }
 
-/* Clear the mailbox; whatever becomes of it, it says nothing more in this boot. */
+/* Why this boot does not do what was asked; recorded unless the newest record says so already. */
+static void record(struct loader *l, enum kedge_reason reason)
+{
+    uint8_t *plan = l->engine.plan;
+    const uint8_t *newest = kedge_history_newest(plan);
+    l->report->reason = (uint8_t)reason;
+    if (newest[KEDGE_HISTORY_REASON] == reason &&
+        kedge_le32(newest + KEDGE_HISTORY_HASH) == kedge_le32(plan + KEDGE_PLAN_ID_NEW))
+        return;
+    kedge_history_note(plan, (uint8_t)reason, l->report->verdict, false);
+    (void)take_over(l);
+}
+
+/* Clear the mailbox; whatever becomes of it, it says nothing more in this boot. The refusal is
+ * recorded first, for behind the mailbox nobody knows of it any more. */
 static int clear(struct loader *l, enum kedge_reason reason)
 {
-    l->report->reason = (uint8_t)reason;
+    record(l, reason);
     l->facts.request = 1 + KEDGE_REQUEST_NONE;
     return kedge_engine_clear_mail(&l->engine);
 }
@@ -224,7 +239,7 @@ static int do_wipe(struct loader *l)
 static void do_degraded(struct loader *l)
 {
     uint8_t *flags = l->engine.plan + KEDGE_PLAN_FLAGS;
-    l->report->reason = KEDGE_REASON_DEGRADED;
+    record(l, KEDGE_REASON_DEGRADED);
     if (l->facts.primary != KEDGE_PRIMARY_NEW || l->facts.type != KEDGE_TYPE_TEST ||
         (*flags & KEDGE_PLAN_TRAILER_DONE) != 0)
         return;
@@ -247,7 +262,7 @@ static void do_try(struct loader *l)
  * BODY it stays. */
 static void do_wait(struct loader *l)
 {
-    l->report->reason = KEDGE_REASON_REVERT_WAITS;
+    record(l, KEDGE_REASON_REVERT_WAITS);
     if ((l->engine.plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_COUNTED) == 0)
         return;
     l->engine.plan[KEDGE_PLAN_FLAGS] &= (uint8_t)~KEDGE_PLAN_COUNTED;
@@ -392,6 +407,8 @@ static void open(struct loader *l, const struct kedge_boot_config *config)
         if (kedge_engine_on_trial(&l->engine, false))
             l->report->reason = KEDGE_REASON_CANNOT_REVERT;
     }
+    if (l->engine.plan[KEDGE_PLAN_STATE] == KEDGE_STATE_RUN)
+        kedge_history_newest(l->engine.plan)[KEDGE_HISTORY_RESUMED]++;
     kedge_policy_load(&config->layout->settings, config->defaults, &l->policy);
     l->engine.refuse_older = l->policy.value[KEDGE_POLICY_DOWNGRADE] != 0;
     l->facts.stable = journal->sealed;
@@ -401,20 +418,15 @@ static void open(struct loader *l, const struct kedge_boot_config *config)
     forget(l);
 }
 
-static uint32_t at_most(uint32_t value, uint32_t most)
-{
-    return value < most ? value : most;
-}
-
 /* SEAL comes last: from here on nothing is written, and a later power-on may act on this state. */
 static void seal(struct loader *l)
 {
     struct kedge_engine *e = &l->engine;
     if (!e->journal.own || e->journal.sealed)
         return;
-    (void)kedge_engine_log(e, KEDGE_RECORD_SEAL,
-                           KEDGE_PLAN_SEAL(at_most(e->retries, KEDGE_PLAN_SEAL_MOST),
-                                           at_most(e->repaired, KEDGE_PLAN_SEAL_MOST), l->trial));
+    if (e->hooks != NULL && e->hooks->effort != NULL)
+        e->hooks->effort(e);
+    (void)kedge_engine_log(e, KEDGE_RECORD_SEAL, l->trial);
     if (!e->journal.sealed) /* a fresh sector, with effort and trial in BODY */
         (void)kedge_journal_append(&e->journal, KEDGE_RECORD_SEAL, 0);
 }

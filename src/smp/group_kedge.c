@@ -11,7 +11,7 @@ enum group_error { NO_SUCH_KEY = 2, NO_SUCH_VALUE = 3, STORE_FAILED = 4, HISTORY
 
 /* What the longest entry of a list takes in a reply, with what closes the reply behind it. */
 #define EVENT_ROOM  (1u + KEDGE_EVENT_SIZE + 24u)
-#define RECORD_ROOM 256u
+#define RECORD_ROOM 320u
 
 static struct kedge_agent *agent_of(const struct kedge_smp_call *call)
 {
@@ -138,20 +138,34 @@ static int show_boot(struct kedge_smp_call *call)
     return 0;
 }
 
+/* What an update cost: pages go out as bytes, hundredths of a second as milliseconds. */
+static const struct {
+    const char *key;
+    uint32_t grain;
+} effort_text[KEDGE_EFFORTS] = {
+    [KEDGE_EFFORT_ERASES_INTERNAL] = {"erases_internal", 1},
+    [KEDGE_EFFORT_ERASES_EXTERNAL] = {"erases_external", 1},
+    [KEDGE_EFFORT_PAGES_INTERNAL] = {"bytes_internal", 256},
+    [KEDGE_EFFORT_PAGES_EXTERNAL] = {"bytes_external", 256},
+    [KEDGE_EFFORT_RETRIES] = {"retries", 1},
+    [KEDGE_EFFORT_REPAIRED] = {"repaired", 1},
+    [KEDGE_EFFORT_TIME] = {"ms", 10},
+};
+
 static void put_record(struct kedge_smp_writer *reply, const struct kedge_history *record)
 {
     kedge_smp_open_map(reply, NULL);
     kedge_smp_put_uint(reply, "number", record->number);
     put_reason(reply, record->reason, record->verdict);
-    kedge_smp_put_bool(reply, "resumed", record->resumed != 0);
+    kedge_smp_put_uint(reply, "resumed", record->resumed);
     kedge_smp_put_uint(reply, "attempts", record->attempts);
     put_version(reply, "from", &record->from);
     put_version(reply, "to", &record->to);
     kedge_smp_put_bytes(reply, "hash", kedge_bytes(record->hash, sizeof(record->hash)));
-    kedge_smp_put_uint(reply, "erases_internal", record->erases_internal);
-    kedge_smp_put_uint(reply, "erases_external", record->erases_external);
-    kedge_smp_put_uint(reply, "retries", record->retries);
-    kedge_smp_put_uint(reply, "repaired", record->repaired);
+    for (unsigned i = 0; i < KEDGE_EFFORTS; i++) {
+        kedge_smp_put_uint(reply, effort_text[i].key,
+                           (uint32_t)record->effort[i] * effort_text[i].grain);
+    }
     kedge_smp_close(reply);
 }
 

@@ -6,21 +6,14 @@
 
 #include "kedge/plan.h"
 
-#define NUMBER   0
-#define REASON   4
-#define VERDICT  5
-#define RESUMED  6
-#define ATTEMPTS 7
-#define FROM     8
-#define TO       16
-#define HASH     24
-#define ERASES   32
-#define RETRIES  34
-#define REPAIRED 36
-
 static uint32_t at_number(uint32_t number)
 {
     return KEDGE_PLAN_HISTORY + number % KEDGE_HISTORY_RECORDS * KEDGE_HISTORY_RECORD_SIZE;
+}
+
+uint8_t *kedge_history_newest(uint8_t *plan)
+{
+    return plan + at_number(kedge_le32(plan + KEDGE_PLAN_NOTES));
 }
 
 struct kedge_version kedge_history_version(const uint8_t *at)
@@ -46,24 +39,15 @@ void kedge_history_note(uint8_t *plan, uint8_t reason, uint8_t verdict, bool bac
     const uint32_t number = kedge_le32(plan + KEDGE_PLAN_NOTES) + 1;
     const unsigned from = back ? KEDGE_PLAN_NEW : KEDGE_PLAN_OLD;
     const unsigned to = KEDGE_PLAN_NEW + KEDGE_PLAN_OLD - from;
-    uint8_t *record = plan + at_number(number);
     kedge_put_le32(plan + KEDGE_PLAN_NOTES, number);
+    uint8_t *record = kedge_history_newest(plan);
     memset(record, 0, KEDGE_HISTORY_RECORD_SIZE);
-    kedge_put_le32(record + NUMBER, number);
-    record[REASON] = reason;
-    record[VERDICT] = verdict;
-    record[ATTEMPTS] = plan[KEDGE_PLAN_ATTEMPTS];
-    memcpy(record + FROM, plan + from + KEDGE_HALF_VERSION, 8);
-    memcpy(record + TO, plan + to + KEDGE_HALF_VERSION, 16); /* and HASH */
-}
-
-void kedge_history_effort(uint8_t *plan, uint16_t value)
-{
-    uint8_t *record = plan + at_number(kedge_le32(plan + KEDGE_PLAN_NOTES));
-    if (value != 0) {
-        record[RETRIES] = value & 63u;
-        record[REPAIRED] = (uint8_t)(value >> 6);
-    }
+    kedge_put_le32(record, number);
+    record[KEDGE_HISTORY_REASON] = reason;
+    record[KEDGE_HISTORY_VERDICT] = verdict;
+    record[KEDGE_HISTORY_ATTEMPTS] = plan[KEDGE_PLAN_ATTEMPTS];
+    memcpy(record + KEDGE_HISTORY_FROM, plan + from + KEDGE_HALF_VERSION, 8);
+    memcpy(record + KEDGE_HISTORY_TO, plan + to + KEDGE_HALF_VERSION, 16); /* and HASH */
 }
 
 int kedge_history_read(struct kedge_bytes body, const struct kedge_layout *layout, unsigned index,
@@ -78,18 +62,16 @@ int kedge_history_read(struct kedge_bytes body, const struct kedge_layout *layou
         return KEDGE_E_NONE;
     const uint8_t *at = plan + at_number(first + index);
     *record = (struct kedge_history){
-        .number = kedge_le32(at + NUMBER),
-        .reason = at[REASON],
-        .verdict = at[VERDICT],
-        .resumed = at[RESUMED],
-        .attempts = at[ATTEMPTS],
-        .from = kedge_history_version(at + FROM),
-        .to = kedge_history_version(at + TO),
-        .erases_internal = at[ERASES],
-        .erases_external = at[ERASES + 1],
-        .retries = kedge_le16(at + RETRIES),
-        .repaired = kedge_le16(at + REPAIRED),
+        .number = kedge_le32(at),
+        .reason = at[KEDGE_HISTORY_REASON],
+        .verdict = at[KEDGE_HISTORY_VERDICT],
+        .attempts = at[KEDGE_HISTORY_ATTEMPTS],
+        .resumed = at[KEDGE_HISTORY_RESUMED],
+        .from = kedge_history_version(at + KEDGE_HISTORY_FROM),
+        .to = kedge_history_version(at + KEDGE_HISTORY_TO),
     };
-    memcpy(record->hash, at + HASH, sizeof(record->hash));
+    memcpy(record->hash, at + KEDGE_HISTORY_HASH, sizeof(record->hash));
+    for (unsigned i = 0; i < KEDGE_EFFORTS; i++)
+        record->effort[i] = kedge_le16(at + KEDGE_HISTORY_EFFORTS + 2 * i);
     return 0;
 }

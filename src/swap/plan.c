@@ -43,11 +43,12 @@ void kedge_plan_fold(void *bytes, uint16_t kind, uint16_t value)
         if (type == KEDGE_TYPE_PERMANENT || type == KEDGE_TYPE_INSTALL)
             kedge_plan_accept(plan);
     } else if (kind == KEDGE_RECORD_SEAL) {
-        kedge_history_effort(plan, value & 0x0FFFu);
-        if (value >> 12 != 0) {
-            plan[KEDGE_PLAN_ATTEMPTS] = (uint8_t)(value >> 12);
+        if (value != 0) {
+            plan[KEDGE_PLAN_ATTEMPTS] = (uint8_t)value;
             plan[KEDGE_PLAN_FLAGS] |= KEDGE_PLAN_COUNTED;
         }
+    } else if (kind >= KEDGE_RECORD_EFFORT) {
+        kedge_put_le16(kedge_history_newest(plan) + KEDGE_HISTORY_EFFORTS + 2 * (kind & 7), value);
     }
 }
 
@@ -169,8 +170,7 @@ enum kedge_verdict kedge_plan_candidate(struct kedge_engine *engine)
 {
     const unsigned places = engine->pair->secondary.last_base + 1u + engine->install;
     enum kedge_verdict worst = KEDGE_IMAGE_ABSENT;
-    if (engine->install)
-        memset(engine->plan + KEDGE_PLAN_OLD, 0, KEDGE_HALF);
+    memset(engine->plan + KEDGE_PLAN_NEW, 0, engine->install ? 2 * KEDGE_HALF : KEDGE_HALF);
     for (unsigned i = 0; i < 4 * places; i++) {
         engine->equal = i >= 3 * places;
         const enum kedge_verdict verdict = consider(engine, i % places);

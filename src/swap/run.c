@@ -241,9 +241,10 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     if (verdict == KEDGE_IMAGE_GOOD) {
         v->known = kedge_bytes(engine->trusted, v->digest_size);
         memcpy(engine->trusted, v->digest, sizeof(engine->trusted));
-        if (tables)
-            note(engine);
     }
+    /* of a refused one too: the history says which it was */
+    if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))
+        note(engine);
     return verdict;
 }
 

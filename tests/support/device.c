@@ -210,6 +210,8 @@ void device_open(struct device *d, const struct device_shape *shape)
     d->layout.pairs = &d->pair;
     d->layout.pair_count = 1;
     d->policy = kedge_policy_default;
+    d->hooks = (struct kedge_boot_hooks){.effort = s->effort ? kedge_history_effort : NULL,
+                                         .before = d->effort};
     make_keys();
     remembered = kedge_ed25519;
     remembered.verify = verify;
@@ -299,6 +301,7 @@ enum device_outcome device_boot(struct device *d)
         .key_count = 1,
         .defaults = &d->policy,
         .recorder = &d->recorder,
+        .hooks = &d->hooks,
         .unit = kedge_buf(d->unit, d->shape.unit),
         .state = kedge_buf(d->state, sizeof(d->state)),
     };
@@ -307,6 +310,7 @@ enum device_outcome device_boot(struct device *d)
     if (setjmp(d->power) != 0)
         return DEVICE_CUT;
     kedge_sim_power_on(d->sim);
+    kedge_history_begin(&d->hooks, &d->recorder);
     if (kedge_boot(&config, &d->report) != 0) {
         fprintf(stderr, "kedge_boot refused its configuration\n");
         abort();
@@ -320,6 +324,15 @@ enum device_outcome device_settle(struct device *d, unsigned limit)
     for (unsigned i = 0; i < limit && outcome == DEVICE_CUT; i++)
         outcome = device_boot(d);
     return outcome;
+}
+
+bool device_history(struct device *d, unsigned index, struct kedge_history *record)
+{
+    static uint8_t body[KEDGE_PLAN_TABLES + 8 * 255];
+    struct kedge_journal journal = {.region = d->layout.journal,
+                                    .body = kedge_buf(body, kedge_plan_size(&d->pair))};
+    return kedge_journal_open(&journal, kedge_plan_fold, body) == 0 &&
+           kedge_history_read(kedge_bytes(body, journal.body.size), &d->layout, index, record) == 0;
 }
 
 const char *device_violation(struct device *d)

@@ -19,6 +19,7 @@ struct device_shape {
     uint32_t spares;  /* [2] */
     bool backup;      /* there is a backup region */
     bool driver;      /* the real SPI-NOR driver on the bus [the chip without it: faster] */
+    bool effort;      /* the history says what an update cost [no: fewer operations to cut] */
     bool timed;       /* operations take their typical time [no time] */
     const struct kedge_strategy *strategy;            /* [kedge_swap] */
     const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
@@ -39,6 +40,8 @@ struct device {
     struct kedge_policy policy;
     struct kedge_key key;
     struct kedge_boot_report report;
+    struct kedge_boot_hooks hooks;
+    uint32_t effort[KEDGE_EFFORTS];
     jmp_buf power; /* where a cut goes */
     uint8_t unit[DEVICE_UNIT_MAX];
     uint64_t state[2048]; /* loader's memory */
@@ -84,6 +87,9 @@ enum device_outcome { DEVICE_BOOTED, DEVICE_NOTHING, DEVICE_CUT };
 enum device_outcome device_boot(struct device *d);
 /* Boots until no cut strikes; at most `limit` times, else fails the test. */
 enum device_outcome device_settle(struct device *d, unsigned limit);
+
+/* Record `index` of the history (0: oldest); false: there is none. */
+bool device_history(struct device *d, unsigned index, struct kedge_history *record);
 
 /* Words for a failure. */
 const char *device_violation(struct device *d);

@@ -53,7 +53,7 @@ struct device_image old_image, new_image;
 const struct scenario *scenario;
 struct kedge_sim_snapshot *scenario_start;
 uint64_t scenario_boots;
-bool scenario_driver;
+bool scenario_driver, scenario_effort;
 char where[160];
 
 void scenario_fail(const char *what)
@@ -120,6 +120,7 @@ void scenario_prepare(const struct scenario *s)
                                        .spares = s->spares,
                                        .strategy = s->strategy,
                                        .driver = scenario_driver,
+                                       .effort = scenario_effort,
                                        .backup = s->strategy == &kedge_backup};
     scenario = s;
     device_open(&device, &shape);

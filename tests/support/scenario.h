@@ -41,6 +41,7 @@ extern struct device_image old_image, new_image;
 extern struct kedge_sim_snapshot *scenario_start;
 extern uint64_t scenario_boots;
 extern bool scenario_driver; /* play with the real SPI-NOR driver between */
+extern bool scenario_effort; /* and with what it cost in the history */
 extern char where[160];      /* words for a failure */
 
 void scenario_prepare(const struct scenario *s);

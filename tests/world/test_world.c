@@ -264,7 +264,8 @@ static void cycle(unsigned number)
 
 static void live(uint64_t seed)
 {
-    const struct device_shape shape = {.unit = UNIT, .sectors = SECTORS, .spares = 1 + seed % 2};
+    const struct device_shape shape = {
+        .unit = UNIT, .sectors = SECTORS, .spares = 1 + seed % 2, .effort = true};
     life_seed = seed;
     dice.state = seed;
     weak = (uint8_t)(seed % 3 == 0 ? KEDGE_SIM_WEAK_RANDOM : KEDGE_SIM_WEAK_CONSTANT);

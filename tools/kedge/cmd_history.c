@@ -10,9 +10,8 @@ static struct device_link device;
 
 struct record {
     uint32_t number, attempts, retries, repaired;
-    uint32_t erases_internal, erases_external;
+    uint32_t erases_internal, erases_external, bytes_internal, bytes_external, ms, resumed;
     struct kedge_bytes text, why, from, to;
-    bool resumed;
 };
 
 static int read_record(struct kedge_bytes cbor, struct record *record)
@@ -23,12 +22,15 @@ static int read_record(struct kedge_bytes cbor, struct record *record)
         KEDGE_SMP_FIELD("why", KEDGE_SMP_TEXT, &record->why),
         KEDGE_SMP_FIELD("from", KEDGE_SMP_TEXT, &record->from),
         KEDGE_SMP_FIELD("to", KEDGE_SMP_TEXT, &record->to),
-        KEDGE_SMP_FIELD("resumed", KEDGE_SMP_FLAG, &record->resumed),
+        KEDGE_SMP_FIELD("resumed", KEDGE_SMP_UINT, &record->resumed),
         KEDGE_SMP_FIELD("attempts", KEDGE_SMP_UINT, &record->attempts),
         KEDGE_SMP_FIELD("retries", KEDGE_SMP_UINT, &record->retries),
         KEDGE_SMP_FIELD("repaired", KEDGE_SMP_UINT, &record->repaired),
         KEDGE_SMP_FIELD("erases_internal", KEDGE_SMP_UINT, &record->erases_internal),
         KEDGE_SMP_FIELD("erases_external", KEDGE_SMP_UINT, &record->erases_external),
+        KEDGE_SMP_FIELD("bytes_internal", KEDGE_SMP_UINT, &record->bytes_internal),
+        KEDGE_SMP_FIELD("bytes_external", KEDGE_SMP_UINT, &record->bytes_external),
+        KEDGE_SMP_FIELD("ms", KEDGE_SMP_UINT, &record->ms),
     };
 
     *record = (struct record){0};
@@ -42,8 +44,16 @@ static void print_record(const struct record *r)
     if (r->why.size > 0) {
         printf(": %.*s", (int)r->why.size, (const char *)r->why.at);
     }
-    if (r->resumed) {
-        printf("; resumed after a power cut");
+    if (r->resumed > 0) {
+        printf("; resumed after %u power cut%s", r->resumed, r->resumed == 1 ? "" : "s");
+    }
+    if (r->erases_internal > 0 || r->erases_external > 0) {
+        printf("; sectors erased: %u internal, %u external; about %u KiB and %u KiB programmed",
+               r->erases_internal, r->erases_external, r->bytes_internal / 1024,
+               r->bytes_external / 1024);
+    }
+    if (r->ms > 0) {
+        printf("; %u.%02u s", r->ms / 1000, r->ms % 1000 / 10);
     }
     if (r->retries > 0 || r->repaired > 0) {
         printf("; %u retries, %u bits repaired", r->retries, r->repaired);

@@ -243,8 +243,17 @@ static void say_history(const struct view *v, struct kedge_bytes body)
         if (h.verdict != KEDGE_IMAGE_GOOD) {
             fprintf(v->out, " (%s)", kedge_verdict_text(h.verdict));
         }
-        if (h.retries != 0 || h.repaired != 0) {
-            fprintf(v->out, ", %u copies tried again, %u bits repaired", h.retries, h.repaired);
+        if (h.resumed != 0) {
+            fprintf(v->out, ", resumed after %u power cut%s", h.resumed, h.resumed == 1 ? "" : "s");
+        }
+        if (h.effort[KEDGE_EFFORT_ERASES_INTERNAL] != 0 ||
+            h.effort[KEDGE_EFFORT_ERASES_EXTERNAL] != 0) {
+            fprintf(v->out, ", sectors erased: %u internal, %u external",
+                    h.effort[KEDGE_EFFORT_ERASES_INTERNAL], h.effort[KEDGE_EFFORT_ERASES_EXTERNAL]);
+        }
+        if (h.effort[KEDGE_EFFORT_RETRIES] != 0 || h.effort[KEDGE_EFFORT_REPAIRED] != 0) {
+            fprintf(v->out, ", %u retries, %u bits repaired", h.effort[KEDGE_EFFORT_RETRIES],
+                    h.effort[KEDGE_EFFORT_REPAIRED]);
         }
         fputc('\n', v->out);
     }
