@@ -6,6 +6,7 @@
 #define KEDGE_AGENT_H
 
 #include "kedge/boot.h"
+#include "kedge/pipe.h"
 
 /* 0, or why not. The values 1..34 are SMP's codes of the image group; the others are below. */
 enum kedge_agent_status {
@@ -45,14 +46,35 @@ struct kedge_agent_config {
     uint32_t (*now_ms)(void *ctx);        /* monotonic, may wrap */
     void *ctx;
     struct kedge_buf scratch; /* >= 512 bytes for verification and read-back; 4096 is quick */
+    /* What uploads may need before they are images (pipe.h). kind_count 0: nothing, pipe NULL. */
+    const struct kedge_pipe_kind *kinds;
+    size_t kind_count;
+    struct kedge_pipe *pipe;
+    struct kedge_buf pipe_memory; /* states of the transforms that one file may need in a row */
 };
 
-/* An upload in progress. The image header (file bytes 0..31) is held back and written last, so
- * that no half-way upload can be taken for an image; a trailer at the end of a file as long as the
- * slot (imgtool --pad) is held back too and becomes a request once the image has been verified. */
+/* An upload in progress. The image header (image bytes 0..31) is held back and written last, so
+ * that no half-way upload can be taken for an image; a trailer at the end of an image as long as the
+ * slot (imgtool --pad) is held back too and becomes a request once the image has been verified.
+ *
+ * A file in an envelope of a known kind goes through the pipe: `off` counts what the client sends,
+ * `at` what the slot gets. Nothing is touched before the pipe knows what will come out and its image
+ * header may come. */
 #define KEDGE_UPLOAD_HEAD 32
+enum kedge_upload_way {
+    KEDGE_UPLOAD_PLAIN,  /* the file is the image: off is at */
+    KEDGE_UPLOAD_LOOKS,  /* through the pipe, no image header has come out of it yet */
+    KEDGE_UPLOAD_PIPED
+};
 struct kedge_upload {
     uint32_t off, size; /* next byte expected; announced length. size 0: none */
+    uint32_t at, length; /* next byte of the slot; all bytes that the slot will get, 0: not known */
+    uint32_t same_to; /* bytes of the slot below this lie there already: compared, not written */
+    uint32_t image;     /* as the client told */
+    uint8_t way;        /* enum kedge_upload_way */
+    uint8_t depth;      /* transforms in a row; found after a reset: as many as there were */
+    bool upgrade;       /* the client wants newer versions only */
+    bool all_in;        /* the pipe has the whole file, the slot has not: off stays at the last byte */
     uint32_t erased_to; /* sectors below this offset are erased or written */
     uint32_t last_ms;   /* of the last accepted chunk, for the 5 s rule */
     uint32_t peer;      /* who sends it */
@@ -68,12 +90,15 @@ struct kedge_upload {
     /* size 0, off not 0: the last upload is complete; its last chunk, repeated, is answered so: */
     uint8_t status; /* enum kedge_agent_status */
     bool match;
+    bool has_alias;
+    uint8_t alias[32]; /* the envelope's hash: clients that know the file by it mean its image */
 };
 
 struct kedge_agent {
     const struct kedge_agent_config *config;
     struct kedge_policy policy;
     struct kedge_upload upload;
+    struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };
@@ -97,7 +122,13 @@ struct kedge_upload_reply {
 };
 /* One chunk. At most one sector is erased inside a call. On success reply->off is what the client
  * must send next (a wrong offset is answered with the right one, the data dropped). After a cut:
- * the same sha resumes at the last sector that was marked. */
+ * the same sha resumes at the last sector that was marked.
+ *
+ * A file that goes through the pipe: reply->off may jump (a resume: to a border of the transform),
+ * and may stay where it is for a call, while what the last bytes became is still being written. It
+ * is `len` only when the image lies in the slot and was found good, hash and signature; a refusal
+ * at the end leaves a slot that offers nothing. reply->match compares the file as it was sent; where
+ * a resume jumped over bytes that this power-on has not seen, it says that the image is good. */
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply);
 
@@ -115,7 +146,8 @@ struct kedge_slot_state {
 /* Slots that hold a readable image, ascending: fills up to 2, returns how many. */
 size_t kedge_agent_list(struct kedge_agent *agent, struct kedge_slot_state states[2]);
 
-/* "image test" (confirm false) and "image confirm" (true); hash empty: the running image. Verifies
+/* "image test" (confirm false) and "image confirm" (true); hash empty: the running image; the hash
+ * of the envelope that was uploaded last means the image that came out of it. Verifies
  * the image (signature too, as far as this device's keys go) before a request is written; refusal
  * words in agent->detail. */
 int kedge_agent_request(struct kedge_agent *agent, struct kedge_bytes hash, bool confirm);

@@ -1,29 +1,29 @@
-/* Bytes of an upload into sectors: erase, program, read back, mark. */
+/* Bytes of an image into sectors: erase, program, read back, mark. */
 #include <string.h>
 
 #include "agent/checked.h"
 #include "agent/mailbox.h"
 #include "agent/session.h"
 
-/* How far the file may be taken before the next erase; its size when all is prepared. The last
+/* How far the image may be taken before the next erase; its length when all is prepared. The last
  * bytes wait for the old headers at higher bases: one byte for each, so that every call makes some
  * progress. */
-static uint32_t limit_of(const struct kedge_agent *agent)
+uint32_t kedge_upload_limit(const struct kedge_agent *agent)
 {
     const struct kedge_upload *const upload = &agent->upload;
     const uint32_t bases = kedge_agent_secondary(agent)->last_base;
 
-    if (upload->erased_to < kedge_upload_data_end(agent, upload->size)) {
-        return kedge_least(upload->erased_to, upload->size - bases);
+    if (upload->erased_to < kedge_upload_data_end(agent, upload->length)) {
+        return kedge_least(upload->erased_to, upload->length - bases);
     }
-    return upload->size - (bases - upload->stale_done);
+    return upload->length - (bases - upload->stale_done);
 }
 
 bool kedge_upload_unprepared(const struct kedge_agent *agent)
 {
     const struct kedge_upload *const upload = &agent->upload;
 
-    return upload->erased_to < kedge_upload_data_end(agent, upload->size) ||
+    return upload->erased_to < kedge_upload_data_end(agent, upload->length) ||
            upload->stale_done < kedge_agent_secondary(agent)->last_base;
 }
 
@@ -31,7 +31,7 @@ int kedge_upload_prepare(struct kedge_agent *agent, bool *erased)
 {
     const struct kedge_slot *const slot = kedge_agent_secondary(agent);
     struct kedge_upload *const upload = &agent->upload;
-    const bool linear = upload->erased_to < kedge_upload_data_end(agent, upload->size);
+    const bool linear = upload->erased_to < kedge_upload_data_end(agent, upload->length);
     const uint32_t at =
         linear ? upload->erased_to : kedge_slot_unit_at(slot, upload->stale_done + 1u);
     uint8_t magic[4];
@@ -60,19 +60,20 @@ int kedge_upload_prepare(struct kedge_agent *agent, bool *erased)
     return KEDGE_AGENT_OK;
 }
 
-/* A sector that does not hold its bytes is begun anew: the client is told to send it again. */
+/* A sector that does not hold its bytes is begun anew: the client is told to send it again. What
+ * came through a pipe cannot be asked for again in the middle. */
 static int begin_sector_anew(struct kedge_agent *agent, int error)
 {
     struct kedge_upload *const upload = &agent->upload;
-    const uint32_t written = upload->off - upload->pending_size;
+    const uint32_t written = upload->at - upload->pending_size;
     const uint32_t at = written - written % kedge_agent_sector(agent);
 
     upload->tries++;
-    if (upload->tries >= KEDGE_CHECKED_TRIES) {
+    if (upload->tries >= KEDGE_CHECKED_TRIES || upload->way != KEDGE_UPLOAD_PLAIN) {
         return kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
     }
     upload->erased_to = at;
-    upload->off = at == 0 ? KEDGE_UPLOAD_HEAD : at;
+    upload->at = at == 0 ? KEDGE_UPLOAD_HEAD : at;
     upload->pending_size = 0;
     return KEDGE_AGENT_OK;
 }
@@ -90,7 +91,7 @@ static int flush(struct kedge_agent *agent)
     memset(upload->pending + upload->pending_size, kedge_agent_geometry(agent)->erased,
            block - upload->pending_size);
     error = kedge_checked_program(&kedge_agent_secondary(agent)->region,
-                                  upload->off - upload->pending_size,
+                                  upload->at - upload->pending_size,
                                   kedge_bytes(upload->pending, block), agent->config->scratch);
     if (error == 0) {
         upload->pending_size = 0;
@@ -108,17 +109,17 @@ static int put(struct kedge_agent *agent, struct kedge_bytes data)
 
     if (upload->pending_size == 0 && n >= block) {
         n -= n % block;
-        const int error = kedge_checked_program(&kedge_agent_secondary(agent)->region, upload->off,
+        const int error = kedge_checked_program(&kedge_agent_secondary(agent)->region, upload->at,
                                                 kedge_bytes(data.at, n), agent->config->scratch);
         if (error == 0) {
-            upload->off += n;
+            upload->at += n;
         }
         return error;
     }
     n = kedge_least(n, block - upload->pending_size);
     memcpy(upload->pending + upload->pending_size, data.at, n);
     upload->pending_size = (uint8_t)(upload->pending_size + n);
-    upload->off += n;
+    upload->at += n;
     return upload->pending_size == block ? flush(agent) : 0;
 }
 
@@ -127,17 +128,17 @@ static int take_data(struct kedge_agent *agent, struct kedge_bytes data, uint32_
 {
     struct kedge_upload *const upload = &agent->upload;
     const uint32_t sector = kedge_agent_sector(agent);
-    const uint32_t sector_end = kedge_least(upload->off - upload->off % sector + sector, end);
-    const uint32_t n = kedge_least((uint32_t)data.size, sector_end - upload->off);
+    const uint32_t sector_end = kedge_least(upload->at - upload->at % sector + sector, end);
+    const uint32_t n = kedge_least((uint32_t)data.size, sector_end - upload->at);
     int error = put(agent, kedge_bytes(data.at, n));
 
-    if (error == 0 && upload->off == sector_end) {
+    if (error == 0 && upload->at == sector_end) {
         error = flush(agent);
     }
     if (error != 0) {
         return begin_sector_anew(agent, error);
     }
-    if (upload->off < sector_end) {
+    if (upload->at < sector_end) {
         return KEDGE_AGENT_OK;
     }
     /* the sector is written and read back: only now may its cell say so */
@@ -150,38 +151,37 @@ static int take_data(struct kedge_agent *agent, struct kedge_bytes data, uint32_
 static int take_tail(struct kedge_agent *agent, struct kedge_bytes data)
 {
     struct kedge_upload *const upload = &agent->upload;
-    const uint32_t start = upload->size - kedge_upload_tail_size(agent);
+    const uint32_t start = upload->length - kedge_upload_tail_size(agent);
     const uint32_t before =
-        upload->off < start ? kedge_least((uint32_t)data.size, start - upload->off) : 0;
+        upload->at < start ? kedge_least((uint32_t)data.size, start - upload->at) : 0;
 
     if (!kedge_all(kedge_bytes(data.at, before), kedge_agent_geometry(agent)->erased)) {
         *upload = (struct kedge_upload){0};
         return kedge_agent_refuse(agent, KEDGE_AGENT_TOO_LARGE,
-                                  "the file has data where the slot's trailer sector lies");
+                                  "the image has data where the slot's trailer sector lies");
     }
     if (data.size > before) {
-        memcpy(upload->tail + (upload->off + before - start), data.at + before, data.size - before);
+        memcpy(upload->tail + (upload->at + before - start), data.at + before, data.size - before);
     }
-    upload->off += (uint32_t)data.size;
+    upload->at += (uint32_t)data.size;
     return KEDGE_AGENT_OK;
 }
 
-int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data)
+int kedge_upload_put(struct kedge_agent *agent, struct kedge_bytes data, bool *may_erase)
 {
     struct kedge_upload *const upload = &agent->upload;
     int status = KEDGE_AGENT_OK;
-    bool may_erase = true;
 
     while (data.size > 0 && status == KEDGE_AGENT_OK) {
-        const uint32_t from = upload->off;
-        const uint32_t limit = limit_of(agent);
-        const uint32_t end = kedge_upload_data_end(agent, upload->size);
+        const uint32_t from = upload->at;
+        const uint32_t limit = kedge_upload_limit(agent);
+        const uint32_t end = kedge_upload_data_end(agent, upload->length);
 
-        if (may_erase && from + data.size > limit) {
+        if (*may_erase && from + data.size > limit) {
             bool erased = false;
 
             status = kedge_upload_prepare(agent, &erased);
-            may_erase = !erased;
+            *may_erase = !erased;
             continue;
         }
         if (from >= limit) {
@@ -191,10 +191,10 @@ int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data)
         const struct kedge_bytes now = kedge_bytes(data.at, n);
 
         status = from < end ? take_data(agent, now, end) : take_tail(agent, now);
-        if (status != KEDGE_AGENT_OK || upload->off <= from) {
+        if (status != KEDGE_AGENT_OK || upload->at <= from) {
             break; /* failed, or a sector is begun anew */
         }
-        const uint32_t taken = upload->off - from;
+        const uint32_t taken = upload->at - from;
 
         data = kedge_bytes(data.at + taken, data.size - taken);
     }

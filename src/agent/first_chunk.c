@@ -33,6 +33,14 @@ static bool is_there(struct kedge_agent *agent, const struct kedge_upload_reques
     return kedge_upload_matches(agent, base, request->len, tail, request->sha.at);
 }
 
+/* This very file came in this power-on, through the pipe, and its image is there. */
+static bool was_last(const struct kedge_upload *upload, const struct kedge_upload_request *request)
+{
+    return upload->size == 0 && upload->has_alias && upload->off == request->len &&
+           upload->sha_size == KEDGE_SHA256_SIZE && request->sha.size == KEDGE_SHA256_SIZE &&
+           memcmp(upload->sha, request->sha.at, KEDGE_SHA256_SIZE) == 0;
+}
+
 /* What the header alone says the image needs, saturated. */
 static uint32_t image_needs(const uint8_t *head)
 {
@@ -62,15 +70,32 @@ static int check_form(struct kedge_agent *agent, const struct kedge_upload_reque
     return KEDGE_AGENT_OK;
 }
 
-static int check_length(struct kedge_agent *agent, const struct kedge_upload_request *request)
+int kedge_upload_admit(struct kedge_agent *agent, const uint8_t *head, uint32_t length,
+                       bool upgrade)
 {
+    const struct kedge_version version = {.major = head[20],
+                                          .minor = head[21],
+                                          .revision = kedge_le16(head + 22),
+                                          .build = kedge_le32(head + 24)};
     const uint32_t largest = kedge_pair_max_image(kedge_agent_pair(agent));
+    int status;
 
-    if ((request->len > largest && request->len != kedge_agent_slot_size(agent)) ||
-        image_needs(request->data.at) > largest) {
+    if ((length > largest && length != kedge_agent_slot_size(agent)) ||
+        image_needs(head) > largest) {
         return kedge_agent_refuse(agent, KEDGE_AGENT_TOO_LARGE,
                                   "larger than the largest image of this slot (see image slots)");
     }
+    status = kedge_agent_version_allowed(agent, &version, upgrade);
+    if (status == KEDGE_AGENT_OK && agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] != 0 &&
+        (kedge_le32(head + 16) & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) == 0) {
+        status = kedge_agent_refuse(agent, KEDGE_AGENT_DENIED,
+                                    "plain image: policy confidential takes encrypted ones only");
+    }
+    return status;
+}
+
+static int check_length(struct kedge_agent *agent, const struct kedge_upload_request *request)
+{
     if (request->data.size > request->len) {
         return kedge_agent_refuse(agent, KEDGE_AGENT_OVERRUN, "more data than the length told");
     }
@@ -80,14 +105,10 @@ static int check_length(struct kedge_agent *agent, const struct kedge_upload_req
     return KEDGE_AGENT_OK;
 }
 
-/* May this image go into the slot now? In the order of facts A6. */
+/* May this file go into the slot now? What comes out of a pipe is judged when its own header has
+ * come out. */
 static int check_target(struct kedge_agent *agent, const struct kedge_upload_request *request)
 {
-    const uint8_t *const head = request->data.at;
-    const struct kedge_version version = {.major = head[20],
-                                          .minor = head[21],
-                                          .revision = kedge_le16(head + 22),
-                                          .build = kedge_le32(head + 24)};
     int status;
 
     /* image 1 is what clients of direct-upload servers send for "the other slot" */
@@ -98,15 +119,9 @@ static int check_target(struct kedge_agent *agent, const struct kedge_upload_req
     if (status == KEDGE_AGENT_OK) {
         status = check_length(agent, request);
     }
-    if (status == KEDGE_AGENT_OK) {
-        status = kedge_agent_version_allowed(agent, &version, request->upgrade);
-    }
-    if (status == KEDGE_AGENT_OK && agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] != 0 &&
-        (kedge_le32(head + 16) & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) == 0) {
-        status = kedge_agent_refuse(agent, KEDGE_AGENT_DENIED,
-                                    "plain image: policy confidential takes encrypted ones only");
-    }
-    return status;
+    return status != KEDGE_AGENT_OK || kedge_wrapped_is(agent, request->data)
+               ? status
+               : kedge_upload_admit(agent, request->data.at, request->len, request->upgrade);
 }
 
 static bool is_same_file(const struct kedge_upload *upload,
@@ -117,40 +132,60 @@ static bool is_same_file(const struct kedge_upload *upload,
            memcmp(upload->sha, request->sha.at, upload->sha_size) == 0;
 }
 
-/* A new session, or (resumed > 0) one that goes on behind so many good sectors. What follows them
- * is erased again: it may have been torn, or half written. */
-static int open_session(struct kedge_agent *agent, const struct kedge_upload_request *request,
-                        uint32_t resumed)
+int kedge_upload_record(struct kedge_agent *agent, uint32_t marked)
 {
-    struct kedge_upload *const upload = &agent->upload;
+    const struct kedge_upload *const upload = &agent->upload;
     struct kedge_upload_record record = {
-        .length = request->len,
-        .image = request->image,
-        .sha_size = (uint8_t)request->sha.size,
-        .marked = resumed,
+        .length = upload->size,
+        .image = upload->image,
+        .sha_size = upload->sha_size,
+        .depth = upload->depth,
+        .slot_length = upload->length,
+        .marked = marked,
     };
-    const uint32_t at = resumed * kedge_agent_sector(agent);
 
-    memcpy(record.head, request->data.at, sizeof(record.head));
-    if (record.sha_size > 0) {
-        memcpy(record.sha, request->sha.at, record.sha_size);
-    }
-    *upload = (struct kedge_upload){
-        .off = resumed > 0 ? at : KEDGE_UPLOAD_HEAD,
-        .size = request->len,
-        .erased_to = at,
-        .last_ms = agent->config->now_ms(agent->config->ctx),
-        .peer = request->peer,
-        .claimed = true,
-        .sha_size = record.sha_size,
-    };
-    memcpy(upload->sha, record.sha, sizeof(upload->sha));
-    memcpy(upload->head, request->data.at, sizeof(upload->head));
-    memset(upload->tail, kedge_agent_geometry(agent)->erased, sizeof(upload->tail));
-
+    memcpy(record.head, upload->head, sizeof(record.head));
+    memcpy(record.sha, upload->sha, sizeof(record.sha));
     const int error = kedge_mailbox_open(agent, &record);
 
     return error == 0 ? KEDGE_AGENT_OK : kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+}
+
+/* A new session, or (`found`) one that goes on behind the sectors that were good before a reset.
+ * What follows them is erased again: it may have been torn, or half written. */
+static int open_session(struct kedge_agent *agent, const struct kedge_upload_request *request,
+                        bool found)
+{
+    struct kedge_upload *const upload = &agent->upload;
+    const struct kedge_upload before = *upload;
+    const bool wrapped = kedge_wrapped_is(agent, request->data);
+    const uint32_t at = found && wrapped == (before.depth > 0) ? before.at : 0;
+
+    *upload = (struct kedge_upload){
+        .off = at > 0 ? at : KEDGE_UPLOAD_HEAD,
+        .at = at > 0 ? at : KEDGE_UPLOAD_HEAD,
+        .size = request->len,
+        .length = request->len,
+        .erased_to = at,
+        .same_to = at,
+        .image = request->image,
+        .upgrade = request->upgrade,
+        .last_ms = agent->config->now_ms(agent->config->ctx),
+        .peer = request->peer,
+        .claimed = true,
+        .sha_size = (uint8_t)request->sha.size,
+    };
+    if (request->sha.size > 0) {
+        memcpy(upload->sha, request->sha.at, request->sha.size);
+    }
+    memset(upload->tail, kedge_agent_geometry(agent)->erased, sizeof(upload->tail));
+    if (!wrapped) {
+        memcpy(upload->head, request->data.at, sizeof(upload->head));
+        return kedge_upload_record(agent, at / kedge_agent_sector(agent));
+    }
+    memcpy(upload->head, before.head, sizeof(upload->head));
+    upload->depth = at > 0 ? before.depth : 0;
+    return kedge_wrapped_open(agent, request->data);
 }
 
 int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_request *request,
@@ -176,6 +211,10 @@ int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_requ
     if (status != KEDGE_AGENT_OK) {
         return status;
     }
+    if (was_last(upload, request)) {
+        *reply = (struct kedge_upload_reply){.off = request->len, .has_match = true, .match = true};
+        return KEDGE_AGENT_OK;
+    }
     if (is_there(agent, request)) {
         if (kedge_mailbox_retire(agent) != 0) {
             return kedge_agent_refuse(agent, KEDGE_AGENT_ERASE_FAILED,
@@ -187,7 +226,7 @@ int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_requ
     }
     const bool found = !upload->claimed && is_same_file(upload, request);
 
-    status = open_session(agent, request, found ? upload->off / kedge_agent_sector(agent) : 0);
+    status = open_session(agent, request, found);
     reply->off = upload->off;
     return status;
 }

@@ -6,12 +6,13 @@
 #include "agent/parts.h"
 
 /* Record, 96 bytes at the sector's low end, little endian:
- *    0 magic "KUPL"   4 length   8 image   12 sha_size u8, 7 bytes 0
- *   20 sha[32]       52 head[32]          84 8 bytes 0   92 crc32 of bytes 0..91 */
+ *    0 magic "KUPL"   4 length   8 image   12 sha_size u8, depth u8, 6 bytes 0
+ *   20 sha[32]       52 head[32]          84 slot_length, 4 bytes 0   92 crc32 of bytes 0..91 */
 #define MAGIC       0x4c50554bu
 #define RECORD_SIZE 96u
 #define AT_SHA      20u
 #define AT_HEAD     52u
+#define AT_SLOT     84u
 #define AT_CRC      92u
 #define CELL_MAX    32u
 
@@ -94,6 +95,8 @@ int kedge_mailbox_find(struct kedge_agent *agent, struct kedge_upload_record *re
         .length = kedge_le32(raw + 4),
         .image = kedge_le32(raw + 8),
         .sha_size = raw[12],
+        .depth = raw[13],
+        .slot_length = raw[13] > 0 ? kedge_le32(raw + AT_SLOT) : kedge_le32(raw + 4),
         .complete = cell_set(agent, 0),
     };
     if (record->sha_size > sizeof(record->sha)) {
@@ -175,6 +178,10 @@ static int open_once(struct kedge_agent *agent, const struct kedge_upload_record
     kedge_put_le32(raw + 4, record->length);
     kedge_put_le32(raw + 8, record->image);
     raw[12] = record->sha_size;
+    raw[13] = record->depth;
+    if (record->depth > 0) {
+        kedge_put_le32(raw + AT_SLOT, record->slot_length);
+    }
     memcpy(raw + AT_SHA, record->sha, record->sha_size);
     memcpy(raw + AT_HEAD, record->head, sizeof(record->head));
     kedge_put_le32(raw + AT_CRC, kedge_crc32(0, kedge_bytes(raw, AT_CRC)));

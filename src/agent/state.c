@@ -108,7 +108,8 @@ static bool offers_second(struct kedge_agent *agent)
 {
     const struct kedge_upload *const upload = &agent->upload;
 
-    return !(upload->size > 0 && upload->claimed) && !kedge_mailbox_half_way(agent);
+    return !(upload->size > 0 && upload->claimed && upload->way != KEDGE_UPLOAD_LOOKS) &&
+           !kedge_mailbox_half_way(agent);
 }
 
 size_t kedge_agent_list(struct kedge_agent *agent, struct kedge_slot_state states[2])
@@ -338,6 +339,27 @@ static int find_slot(struct kedge_agent *agent, struct kedge_bytes hash)
     return KEDGE_E_NONE;
 }
 
+/* Clients that send a file in an envelope know it by the envelope's hash: they mean what came out
+ * of it. `stored`: KEDGE_DIGEST_MAX bytes for the image's own. */
+static struct kedge_bytes meant_by(struct kedge_agent *agent, struct kedge_bytes hash,
+                                   uint8_t *stored)
+{
+    const struct kedge_upload *const upload = &agent->upload;
+    struct kedge_slot_state states[2];
+
+    if (upload->size > 0 || !upload->has_alias || hash.size != sizeof(upload->alias) ||
+        memcmp(hash.at, upload->alias, sizeof(upload->alias)) != 0) {
+        return hash;
+    }
+    const size_t count = kedge_agent_list(agent, states);
+
+    if (count == 0 || states[count - 1].slot != 1) {
+        return hash;
+    }
+    memcpy(stored, states[count - 1].hash, sizeof(states[0].hash));
+    return kedge_bytes(stored, states[count - 1].hash_size);
+}
+
 /* Rules 2 to 6 of facts A5, in their order. */
 static int request_slot(struct kedge_agent *agent, int slot, struct kedge_bytes hash, bool confirm)
 {
@@ -370,8 +392,10 @@ static int request_slot(struct kedge_agent *agent, int slot, struct kedge_bytes 
 
 static int request(struct kedge_agent *agent, struct kedge_bytes hash, bool confirm)
 {
+    uint8_t stored[KEDGE_DIGEST_MAX];
     int slot = 0;
 
+    hash = meant_by(agent, hash, stored);
     if (hash.size == 0 && !confirm) {
         return kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_HASH, "image test needs a hash");
     }

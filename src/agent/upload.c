@@ -10,7 +10,10 @@
  *   5. the `complete` cell;
  *   6. for a file with a trailer (imgtool --pad): the request, once the image has been verified.
  * A call erases one sector at most. The first one spends that on the mailbox, so it takes the 32
- * bytes of the header and asks for the rest; clients follow `off`. */
+ * bytes of the header and asks for the rest; clients follow `off`.
+ *
+ * What comes through a pipe (wrapped.c) is written in the same order; 1. waits until its header has
+ * come out and may come, and between 4. and 5. the image is verified. */
 #include <string.h>
 
 #include "agent/checked.h"
@@ -19,7 +22,7 @@
 
 int kedge_upload_fail(struct kedge_agent *agent, enum kedge_agent_status status, int error)
 {
-    agent->upload = (struct kedge_upload){0};
+    kedge_wrapped_forget(agent);
     return kedge_agent_refuse(agent, status, kedge_error_text(error));
 }
 
@@ -55,40 +58,74 @@ static struct kedge_upload_reply end_reply(const struct kedge_upload *upload)
 }
 
 /* The header makes an image of it. One that does not hold must not stay: it might parse. */
-static int put_header(struct kedge_agent *agent)
+int kedge_upload_put_header(struct kedge_agent *agent)
 {
     const struct kedge_region *const region = &kedge_agent_secondary(agent)->region;
     const struct kedge_buf scratch = agent->config->scratch;
     const uint8_t *const head = agent->upload.head;
-    int error = kedge_checked_program(region, 0, kedge_bytes(head, KEDGE_UPLOAD_HEAD), scratch);
+    const int error =
+        kedge_checked_program(region, 0, kedge_bytes(head, KEDGE_UPLOAD_HEAD), scratch);
 
     if (error == 0) {
-        error = kedge_mailbox_complete(agent);
-    } else {
-        (void)kedge_checked_erase(region, 0, scratch);
+        return KEDGE_AGENT_OK;
     }
+    (void)kedge_checked_erase(region, 0, scratch);
+    return kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+}
+
+int kedge_upload_complete(struct kedge_agent *agent)
+{
+    const int error = kedge_mailbox_complete(agent);
+
     return error == 0 ? KEDGE_AGENT_OK : kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
+}
+
+static int finish_plain(struct kedge_agent *agent, bool *match)
+{
+    const struct kedge_upload *const upload = &agent->upload;
+    int status = kedge_upload_put_header(agent);
+
+    if (status == KEDGE_AGENT_OK) {
+        status = kedge_upload_complete(agent);
+    }
+    *match = status == KEDGE_AGENT_OK && upload->sha_size == KEDGE_SHA256_SIZE &&
+             kedge_upload_matches(agent, 0, upload->size, upload->tail, upload->sha);
+    return status;
 }
 
 static int finish(struct kedge_agent *agent, struct kedge_upload_reply *reply)
 {
     struct kedge_upload *const upload = &agent->upload;
-    const uint32_t size = upload->size;
-    const int status = put_header(agent);
+    const int status = upload->way == KEDGE_UPLOAD_PLAIN
+                           ? finish_plain(agent, &upload->match)
+                           : kedge_wrapped_finish(agent, &upload->match);
 
     if (status != KEDGE_AGENT_OK) {
         return status;
     }
-    upload->match = upload->sha_size == KEDGE_SHA256_SIZE &&
-                    kedge_upload_matches(agent, 0, size, upload->tail, upload->sha);
     upload->size = 0; /* the session is over; off stays, for a repeated last chunk */
     upload->status = KEDGE_AGENT_OK;
-    if (size > kedge_agent_data_limit(agent) &&
+    if (upload->length > kedge_agent_data_limit(agent) &&
         (upload->match || upload->sha_size != KEDGE_SHA256_SIZE)) {
         upload->status = (uint8_t)request_by_tail(agent, upload->tail);
     }
     *reply = end_reply(upload);
     return upload->status;
+}
+
+/* Take what can be taken of a chunk at upload->off. */
+static int take(struct kedge_agent *agent, struct kedge_bytes data)
+{
+    struct kedge_upload *const upload = &agent->upload;
+    bool may_erase = true;
+    int status;
+
+    if (upload->way != KEDGE_UPLOAD_PLAIN) {
+        return kedge_wrapped_take(agent, data);
+    }
+    status = kedge_upload_put(agent, data, &may_erase);
+    upload->off = upload->at;
+    return status;
 }
 
 static int go_on(struct kedge_agent *agent, const struct kedge_upload_request *request,
@@ -118,7 +155,7 @@ static int go_on(struct kedge_agent *agent, const struct kedge_upload_request *r
         return kedge_agent_refuse(agent, KEDGE_AGENT_OVERRUN, "more data than the length told");
     }
     upload->last_ms = agent->config->now_ms(agent->config->ctx);
-    status = kedge_upload_take(agent, request->data);
+    status = take(agent, request->data);
     reply->off = upload->off;
     if (status == KEDGE_AGENT_OK && upload->off == upload->size) {
         status = finish(agent, reply);
@@ -155,7 +192,8 @@ bool kedge_agent_idle(struct kedge_agent *agent)
 {
     bool erased = false;
 
-    if (!kedge_upload_runs(&agent->upload) || !kedge_upload_unprepared(agent)) {
+    if (!kedge_upload_runs(&agent->upload) || agent->upload.way == KEDGE_UPLOAD_LOOKS ||
+        !kedge_upload_unprepared(agent)) {
         return false;
     }
     const uint8_t before = kedge_agent_enter(agent, phase_of(agent->upload.peer));
@@ -173,22 +211,24 @@ static void find_interrupted(struct kedge_agent *agent)
     struct kedge_upload_record record;
 
     if (kedge_mailbox_find(agent, &record) != 0 || !kedge_mailbox_half_way(agent) ||
-        record.sha_size == 0 || record.length <= KEDGE_UPLOAD_HEAD ||
-        record.length > kedge_agent_slot_size(agent)) {
+        record.sha_size == 0 || record.slot_length <= KEDGE_UPLOAD_HEAD ||
+        record.slot_length > kedge_agent_slot_size(agent)) {
         return;
     }
-    /* a file without a trailer leaves its last sector to be sent, so that there is an end to reach
-     */
-    const uint32_t last = record.length > kedge_agent_data_limit(agent)
+    /* an image without a trailer leaves its last sector to be sent, so that there is an end to
+     * reach */
+    const uint32_t last = record.slot_length > kedge_agent_data_limit(agent)
                               ? kedge_agent_data_limit(agent) / kedge_agent_sector(agent)
-                              : (record.length - 1) / kedge_agent_sector(agent);
+                              : (record.slot_length - 1) / kedge_agent_sector(agent);
     const uint32_t good = kedge_least(record.marked, last);
 
     if (good == 0) {
         return;
     }
-    upload->off = good * kedge_agent_sector(agent);
+    upload->at = good * kedge_agent_sector(agent);
     upload->size = record.length;
+    upload->depth = record.depth;
+    memcpy(upload->head, record.head, sizeof(upload->head));
     upload->sha_size = record.sha_size;
     memcpy(upload->sha, record.sha, sizeof(upload->sha));
 }
@@ -202,4 +242,5 @@ void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_confi
     (void)kedge_policy_settle(&config->layout->settings);
     kedge_policy_load(&config->layout->settings, config->defaults, &agent->policy);
     find_interrupted(agent);
+    kedge_wrapped_start(agent);
 }

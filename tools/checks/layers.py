@@ -24,7 +24,7 @@ ALLOWED = {
     "smp": "base",
     "transport": "base",
     "transform": "base flash crypto image",
-    "agent": "base flash crypto log image swap boot",
+    "agent": "base flash crypto log image swap boot transform",
     "stage": "base flash crypto log image swap boot agent transform",
 }
 # SMP's handlers are compositions: they hand requests to the agent. Codec, dispatcher and client do not.
@@ -39,7 +39,8 @@ HEADERS = {
     "error": "base", "region": "flash", "recorder": "flash", "spinor": "flash",
     "journal": "log", "settings": "log", "trailer": "image", "slot": "image",
     "layout": "swap", "plan": "swap", "policy": "boot", "history": "swap",
-    "service": "smp",
+    "service": "smp", "cipher": "crypto", "device_key": "crypto", "pipe": "transform",
+    "sealed": "transform", "ctr": "transform", "delta": "transform",
 }
 # The C library of a freestanding core.
 SYSTEM = {"stdint.h", "stddef.h", "stdbool.h", "string.h", "limits.h", "stdarg.h", "stdalign.h"}
