@@ -25,6 +25,13 @@ kedge_library(kedge_linux ${linux})
 kedge_use(kedge_linux ports ports/linux
     LIBRARIES kedge kedge_sim PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::YAML util)
 
+# NimBLE's host and what makes a peripheral (kedge-device) or a central (kedge) of it.
+target_compile_definitions(tp_nimble PUBLIC KEDGE_NIMBLE_CENTRAL)
+file(GLOB ble CONFIGURE_DEPENDS ports/nimble/*.c)
+list(FILTER ble EXCLUDE REGEX "/heap\\.c$")
+kedge_library(kedge_ble ${ble})
+kedge_use(kedge_ble ports/nimble LIBRARIES kedge tp_nimble)
+
 add_custom_target(programs)
 function(kedge_program name)
     add_executable(${name} ${ARGN})

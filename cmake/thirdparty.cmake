@@ -62,3 +62,26 @@ kedge_root(ZCBOR_ROOT src/zcbor_decode.c)
 kedge_thirdparty(tp_zcbor ${ZCBOR_ROOT}/src/zcbor_common.c ${ZCBOR_ROOT}/src/zcbor_decode.c
     ${ZCBOR_ROOT}/src/zcbor_encode.c)
 target_include_directories(tp_zcbor SYSTEM PUBLIC ${ZCBOR_ROOT}/include)
+
+# NimBLE's host, without a controller and without an operating system (ports/nimble has what takes
+# their places). Whoever uses it says which roles by a definition: see ports/nimble/nimble_config.h.
+kedge_root(NIMBLE_ROOT nimble/host/src/ble_hs.c)
+file(GLOB nimble ${NIMBLE_ROOT}/nimble/host/src/*.c ${NIMBLE_ROOT}/nimble/host/services/gap/src/*.c
+    ${NIMBLE_ROOT}/nimble/host/services/gatt/src/*.c
+    ${NIMBLE_ROOT}/porting/nimble/src/os_m*.c ${NIMBLE_ROOT}/porting/nimble/src/mem.c
+    ${NIMBLE_ROOT}/porting/nimble/src/endian.c ${NIMBLE_ROOT}/nimble/transport/src/transport.c)
+list(FILTER nimble EXCLUDE REGEX "/ble_(gatts_lcl|eddystone|ibeacon)\\.c$")
+foreach(part aes_encrypt cmac_mode ecc ecc_dh utils)
+    list(APPEND nimble ${NIMBLE_ROOT}/ext/tinycrypt/src/${part}.c)
+endforeach()
+kedge_thirdparty(tp_nimble ${nimble})
+target_include_directories(tp_nimble SYSTEM PUBLIC ports/nimble/include ${NIMBLE_ROOT}/nimble/include
+    ${NIMBLE_ROOT}/nimble/host/include ${NIMBLE_ROOT}/nimble/host/services/gap/include
+    ${NIMBLE_ROOT}/nimble/host/services/gatt/include ${NIMBLE_ROOT}/porting/nimble/include
+    ${NIMBLE_ROOT}/ext/tinycrypt/include ${NIMBLE_ROOT}/nimble/transport/include)
+target_compile_options(tp_nimble PUBLIC -include ${CMAKE_SOURCE_DIR}/ports/nimble/nimble_config.h
+    PRIVATE -ffunction-sections -fdata-sections)
+# From 1.5 on NimBLE has a transport layer of its own.
+if(EXISTS ${NIMBLE_ROOT}/nimble/transport/include/nimble/transport.h)
+    target_compile_definitions(tp_nimble PUBLIC KEDGE_NIMBLE_TRANSPORT)
+endif()

@@ -29,6 +29,8 @@ extern const struct kedge_policy
 #define KEDGE_SETTINGS_MAGIC   0x5445534Bu /* "KSET" */
 #define KEDGE_SETTINGS_BODY    32
 #define KEDGE_SETTINGS_RESERVE 1024 /* bytes on flash for body and CRC */
+#define KEDGE_SETTINGS_WHOLE   (KEDGE_SETTINGS_RESERVE - 4)                  /* body */
+#define KEDGE_SETTINGS_KEPT    (KEDGE_SETTINGS_WHOLE - KEDGE_SETTINGS_BODY) /* behind the policies */
 
 /* True when `value` is one that `key` may have. */
 bool kedge_policy_allows(unsigned key, uint8_t value);
@@ -49,6 +51,14 @@ int kedge_policy_store(const struct kedge_region *settings, struct kedge_policy 
  * done at one boot and as not done at the next; this writes what it reads now, for good. Writes
  * nothing otherwise. 0 or the journal's error (the settings then stay as they are). */
 int kedge_policy_settle(const struct kedge_region *settings);
+
+/* What the agent keeps behind the policies (FORMAT.md, "Bonds"): the first kept.size bytes of it, at
+ * most KEDGE_SETTINGS_KEPT; undefined bytes where nothing was stored, so it needs a magic of its own.
+ * Load is read only. KEDGE_E_NONE: there are no settings yet; the journal's errors.
+ * Store leaves the policies as they are, and writes nothing when it is there already. After a power
+ * cut: the old bytes or the new ones; kedge_policy_settle() makes it one of them. */
+int kedge_settings_load(const struct kedge_region *settings, struct kedge_buf kept);
+int kedge_settings_store(const struct kedge_region *settings, struct kedge_bytes kept);
 
 /* Words: "after_confirm", "keep" ... ; NULL when there is no such key or value. */
 const char *kedge_policy_key_text(enum kedge_policy_key key);

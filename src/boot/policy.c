@@ -19,17 +19,17 @@ bool kedge_policy_allows(unsigned key, uint8_t value)
 }
 
 int kedge_settings_open(struct kedge_journal *journal, const struct kedge_region *settings,
-                        uint8_t *body)
+                        struct kedge_buf body)
 {
     int rc;
 
     *journal = (struct kedge_journal){
         .region = *settings,
-        .body = kedge_buf(body, KEDGE_SETTINGS_BODY),
+        .body = body,
         .reserve = KEDGE_SETTINGS_RESERVE,
     };
     rc = kedge_journal_open(journal, NULL, NULL);
-    if (rc == 0 && kedge_le32(body) != KEDGE_SETTINGS_MAGIC) {
+    if (rc == 0 && kedge_le32(body.at) != KEDGE_SETTINGS_MAGIC) {
         rc = KEDGE_E_NONE;
     }
     return rc;
@@ -42,7 +42,7 @@ KEDGE_APART void kedge_policy_load(const struct kedge_region *settings, const st
     uint8_t body[KEDGE_SETTINGS_BODY];
 
     *policy = *defaults;
-    if (kedge_settings_open(&journal, settings, body) != 0) {
+    if (kedge_settings_open(&journal, settings, kedge_buf(body, sizeof body)) != 0) {
         return;
     }
     for (unsigned key = 0; key < KEDGE_POLICY_KEYS; key++) {

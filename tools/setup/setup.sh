@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export KEDGE_DEPS=${KEDGE_DEPS:-$HOME/.cache/kedge}
 
-packages=build trees="bearssl mbedtls monocypher zcbor" python=
+packages=build trees="bearssl mbedtls monocypher zcbor nimble" python=
 case ${1:-build} in
 build | docs) ;;
 demo) packages+=" demo" ;;
