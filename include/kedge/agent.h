@@ -6,6 +6,7 @@
 #define KEDGE_AGENT_H
 
 #include "kedge/boot.h"
+#include "kedge/device_key.h"
 #include "kedge/pipe.h"
 
 /* 0, or why not. The values 1..34 are SMP's codes of the image group; the others are below. */
@@ -51,6 +52,10 @@ struct kedge_agent_config {
     size_t kind_count;
     struct kedge_pipe *pipe;
     struct kedge_buf pipe_memory; /* states of the transforms that one file may need in a row */
+    /* Encrypted candidates are opened with these before they are taken, count 0: refused. NULL: the
+     * loader has keys that the agent has not; they are taken as they are. */
+    const struct kedge_device_keys *device_keys;
+    const struct kedge_cipher *cipher; /* goes with them */
 };
 
 /* An upload in progress. The image header (image bytes 0..31) is held back and written last, so

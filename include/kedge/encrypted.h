@@ -28,6 +28,13 @@ int kedge_image_unwrap(const struct kedge_source *source, const struct kedge_ima
                        const struct kedge_device_keys *keys, uint8_t *record,
                        struct kedge_buf *content);
 
+/* How the payload of an image lies outside of the internal flash. */
+enum kedge_lies {
+    KEDGE_LIES_PLAIN,
+    KEDGE_LIES_WRAPPED, /* masked with the key in its TLV */
+    KEDGE_LIES_DERIVED /* masked with a key of the device's own: it came without one (SWAP.md 10) */
+};
+
 /* The plain view: reads `inner`, and unmasks what lies in the payload. */
 struct kedge_plain_view {
     struct kedge_source inner;
@@ -36,6 +43,17 @@ struct kedge_plain_view {
     uint32_t from, to;               /* payload */
 };
 
+/* Take the key out of the parsed image in view->inner: WRAPPED, as kedge_image_unwrap(); DERIVED,
+ * as kedge_image_derive() of its stored hash, the record then having type 0 and the hash for data.
+ * Requires view->inner and view->cipher. Errors: of those; KEDGE_E_NONE: no hash. */
+int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
+                          const struct kedge_device_keys *keys, enum kedge_lies lies,
+                          uint8_t *record);
+
+/* The same by a record that was kept: whatever lies in view->inner now. from and to are left. */
+int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record, size_t key_size,
+                            const struct kedge_device_keys *keys);
+
 /* Mask or unmask what of `data`, which lies `at` bytes into the image, is payload. */
 void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at,
                             struct kedge_buf data);
@@ -43,8 +61,9 @@ void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at,
 /* As a source for the image functions; `view` must outlive it. */
 struct kedge_source kedge_plain_view_source(const struct kedge_plain_view *view);
 
-/* A device's secret in case it has to hide an image that came without a key of its own (SWAP.md
- * 10): 16 bytes derived from the first device key and the image's hash, info "kedge-old-image". */
+/* The key for an image that has none, of 16 bytes: derived from the first device key and the
+ * image's hash, info "kedge-old-image"; never stored. */
+#define KEDGE_DERIVED_KEY 16
 int kedge_image_derive(const struct kedge_device_keys *keys, struct kedge_bytes hash,
                        struct kedge_buf content);
 

@@ -14,6 +14,8 @@ static const char usage[] =
     "A virtual device: loader and update agent on simulated flashes kept in DIR.\n"
     "  --state DIR            internal.bin, external.bin, layout, trace; made if absent\n"
     "  --key PUB.pem          a key that the loader trusts (up to 8)\n"
+    "  --enc-key PRIV.pem     the device's own key, for encrypted images; policy confidential is on\n"
+    "                         (ecdsa-p256, x25519, rsa-2048, or a shared AES key as base64)\n"
     "  --layout FILE          Kedge YAML, or Nordic partitions.yml / pm_static.yml\n"
     "  --strategy S           swap, overwrite or backup (default: the layout's, swap)\n"
     "  --udp HOST:PORT        serve SMP on UDP (default 127.0.0.1:1337 when no other is given)\n"
@@ -30,6 +32,7 @@ static const char usage[] =
 enum device_option {
     O_STATE = 256,
     O_KEY,
+    O_ENC_KEY,
     O_LAYOUT,
     O_STRATEGY,
     O_UDP,
@@ -61,7 +64,7 @@ static const struct option table[] = {
     {"flash-time", required_argument, NULL, O_FLASH_TIME},
     {"crash-version", required_argument, NULL, O_CRASH_VERSION},
     {"external-dead", no_argument, NULL, O_EXTERNAL_DEAD},
-    {"enc-key", required_argument, NULL, O_LATER},
+    {"enc-key", required_argument, NULL, O_ENC_KEY},
     {"hci", required_argument, NULL, O_LATER},
     {"pull", required_argument, NULL, O_LATER},
     {"help", no_argument, NULL, O_HELP},
@@ -138,6 +141,9 @@ static int take(struct device_options *o, int option, const char *value)
             return wrong("at most 8 keys", NULL);
         }
         o->keys[o->key_count++] = value;
+        return 0;
+    case O_ENC_KEY:
+        o->enc_key = value;
         return 0;
     case O_LAYOUT:
         o->layout = value;

@@ -14,6 +14,7 @@ struct device_options {
     const char *state, *layout, *strategy;
     const char *keys[DEVICE_KEYS];
     size_t key_count;
+    const char *enc_key; /* NULL: the device has no key of its own */
     const char *udp, *pty, *raw_pty; /* NULL: not wanted */
     bool once, external_dead, has_crash_version;
     struct kedge_version crash_version;

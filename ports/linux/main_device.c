@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "device_options.h"
+#include "enc_key_file.h"
 #include "flight_log.h"
 #include "kedge/service.h"
 #include "key_file.h"
@@ -30,6 +31,8 @@ struct device {
     struct key_file key_files[DEVICE_KEYS];
     struct kedge_key keys[2 * DEVICE_KEYS];
     size_t key_count;
+    struct enc_key_file enc_key; /* no key: its count is 0 */
+    struct kedge_policy defaults;
     struct wire wires[WIRE_MAX];
     size_t wire_count;
     struct flight_log log;
@@ -363,6 +366,22 @@ static int open_state(struct device *device)
     return 0;
 }
 
+/* A device that can keep things secret does, unless it is told otherwise. */
+static int load_enc_key(struct device *device)
+{
+    char why[ENC_KEY_WHY];
+    device->defaults = kedge_policy_default;
+    if (device->options.enc_key == NULL) {
+        return 0;
+    }
+    device->defaults.value[KEDGE_POLICY_CONFIDENTIAL] = 1;
+    if (enc_key_read(device->options.enc_key, &device->enc_key, why) != 0) {
+        fprintf(stderr, "kedge-device: %s\n", why);
+        return -1;
+    }
+    return 0;
+}
+
 static int load_keys(struct device *device)
 {
     char why[KEY_FILE_WHY];
@@ -428,7 +447,7 @@ static int configure(struct device *device)
         .strategy = strategy,
         .keys = device->keys,
         .key_count = device->key_count,
-        .defaults = &kedge_policy_default,
+        .defaults = &device->defaults,
         .recorder = &device->state.recorder,
         .hooks = &device->hooks,
         .unit = kedge_buf(device->unit, device->state.pair.primary.unit),
@@ -436,10 +455,12 @@ static int configure(struct device *device)
     device->agent_config = (struct kedge_agent_config){.layout = &device->state.layout,
                                                        .keys = device->keys,
                                                        .key_count = device->key_count,
-                                                       .defaults = &kedge_policy_default,
+                                                       .defaults = &device->defaults,
                                                        .boot = &device->report,
                                                        .recorder = &device->state.recorder,
                                                        .now_ms = now_ms,
+                                                       .device_keys = &device->enc_key.keys,
+                                                       .cipher = &kedge_aes,
                                                        .scratch = kedge_buf(
                                                            device->scratch, sizeof device->scratch)};
     return 0;
@@ -483,7 +504,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     device->real_start_us = real_us();
     int result = 1;
-    if (load_keys(device) == 0 && open_state(device) == 0 && remember_keys(device) == 0 && configure(device) == 0 &&
+    if (load_keys(device) == 0 && load_enc_key(device) == 0 && open_state(device) == 0 &&
+        remember_keys(device) == 0 && configure(device) == 0 &&
         (device->options.once || open_wires(device) == 0)) {
         result = run(device);
     }

@@ -57,6 +57,12 @@ int kedge_agent_slot_free(struct kedge_agent *agent);
 int kedge_agent_version_allowed(struct kedge_agent *agent, const struct kedge_version *version,
                                 bool upgrade);
 
+/* The verdict on the image at `base` of slot 1, opened when it is encrypted; *checked is of its
+ * plain bytes. An encrypted one is GOOD without a look where the agent has no keys
+ * (config->device_keys NULL). */
+enum kedge_verdict kedge_agent_verify(struct kedge_agent *agent, uint8_t base,
+                                      struct kedge_verify *checked);
+
 /* Verify the image at `base` of slot 1 as the loader will; 0 or a status with words. */
 int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base);
 

@@ -165,7 +165,6 @@ static int status_of(enum kedge_verdict verdict)
 {
     switch (verdict) {
     case KEDGE_IMAGE_GOOD:
-    case KEDGE_IMAGE_ENCRYPTED: /* no key here can look inside: the loader will */
         return KEDGE_AGENT_OK;
     case KEDGE_IMAGE_ABSENT:
         return KEDGE_AGENT_NO_IMAGE;
@@ -188,31 +187,11 @@ static int status_of(enum kedge_verdict verdict)
     }
 }
 
-static enum kedge_verdict verify(struct kedge_agent *agent, uint8_t base,
-                                 struct kedge_verify *checked)
-{
-    const struct kedge_slot_view view = {.slot = kedge_agent_secondary(agent), .base = base};
-    struct kedge_source source = kedge_slot_source(&view);
-    const uint32_t largest = kedge_pair_max_image(kedge_agent_pair(agent));
-    enum kedge_verdict verdict = KEDGE_IMAGE_UNREADABLE;
-
-    if (source.size > largest) {
-        source.size = largest;
-    }
-    for (unsigned i = 0; i < PASSES && verdict != KEDGE_IMAGE_GOOD; i++) {
-        *checked = (struct kedge_verify){.keys = agent->config->keys,
-                                         .key_count = agent->config->key_count,
-                                         .scratch = agent->config->scratch};
-        verdict = kedge_image_verify(&source, checked);
-    }
-    return verdict;
-}
-
 int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base)
 {
     const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_VALIDATE);
     struct kedge_verify checked;
-    enum kedge_verdict verdict = verify(agent, base, &checked);
+    enum kedge_verdict verdict = kedge_agent_verify(agent, base, &checked);
 
     if (verdict == KEDGE_IMAGE_GOOD && checked.depends) {
         verdict = KEDGE_IMAGE_DEPENDENCY;

@@ -38,6 +38,50 @@ int kedge_image_unwrap(const struct kedge_source *source, const struct kedge_ima
     return more < 0 ? more : KEDGE_E_KEY;
 }
 
+int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
+                          const struct kedge_device_keys *keys, enum kedge_lies lies,
+                          uint8_t *record)
+{
+    uint8_t content[KEDGE_CIPHER_KEY_MAX];
+    struct kedge_buf key = kedge_buf(content, KEDGE_DERIVED_KEY);
+    int error;
+
+    if (lies == KEDGE_LIES_WRAPPED) {
+        error = kedge_image_unwrap(&view->inner, image, keys, record, &key);
+    } else {
+        error = kedge_image_hash(&view->inner, image, record + 4);
+        if (error >= 0) {
+            kedge_put_le16(record, 0);
+            kedge_put_le16(record + 2, (uint16_t)error);
+            error = kedge_image_derive(keys, kedge_bytes(record + 4, (size_t)error), key);
+        }
+    }
+    view->from = image->header_size;
+    view->to = image->tlv_at;
+    if (error == 0) {
+        view->cipher->start(&view->state, kedge_bytes(content, key.size));
+    }
+    kedge_wipe(content, sizeof(content));
+    return error;
+}
+
+int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record, size_t key_size,
+                            const struct kedge_device_keys *keys)
+{
+    uint8_t content[KEDGE_CIPHER_KEY_MAX];
+    const uint16_t type = kedge_le16(record);
+    const struct kedge_bytes data = kedge_bytes(record + 4, kedge_le16(record + 2));
+    const struct kedge_buf key = kedge_buf(content, type != 0 ? key_size : KEDGE_DERIVED_KEY);
+    const int error = type != 0 ? kedge_key_unwrap(keys, type, kedge_info_image, data, key)
+                                : kedge_image_derive(keys, data, key);
+
+    if (error == 0) {
+        view->cipher->start(&view->state, kedge_bytes(content, key.size));
+    }
+    kedge_wipe(content, sizeof(content));
+    return error;
+}
+
 void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at, struct kedge_buf data)
 {
     if (at < view->from) {
