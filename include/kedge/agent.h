@@ -59,27 +59,27 @@ struct kedge_agent_config {
 };
 
 /* An upload in progress. The image header (image bytes 0..31) is held back and written last, so
- * that no half-way upload can be taken for an image; a trailer at the end of an image as long as the
- * slot (imgtool --pad) is held back too and becomes a request once the image has been verified.
+ * that no half-way upload can be taken for an image; a trailer at the end of an image as long as
+ * the slot (imgtool --pad) is held back too and becomes a request once the image has been verified.
  *
  * A file in an envelope of a known kind goes through the pipe: `off` counts what the client sends,
- * `at` what the slot gets. Nothing is touched before the pipe knows what will come out and its image
- * header may come. */
+ * `at` what the slot gets. Nothing is touched before the pipe knows what will come out and its
+ * image header may come. */
 #define KEDGE_UPLOAD_HEAD 32
 enum kedge_upload_way {
-    KEDGE_UPLOAD_PLAIN,  /* the file is the image: off is at */
-    KEDGE_UPLOAD_LOOKS,  /* through the pipe, no image header has come out of it yet */
+    KEDGE_UPLOAD_PLAIN, /* the file is the image: off is at */
+    KEDGE_UPLOAD_LOOKS, /* through the pipe, no image header has come out of it yet */
     KEDGE_UPLOAD_PIPED
 };
 struct kedge_upload {
-    uint32_t off, size; /* next byte expected; announced length. size 0: none */
+    uint32_t off, size;  /* next byte expected; announced length. size 0: none */
     uint32_t at, length; /* next byte of the slot; all bytes that the slot will get, 0: not known */
-    uint32_t same_to; /* bytes of the slot below this lie there already: compared, not written */
-    uint32_t image;     /* as the client told */
-    uint8_t way;        /* enum kedge_upload_way */
-    uint8_t depth;      /* transforms in a row; found after a reset: as many as there were */
-    bool upgrade;       /* the client wants newer versions only */
-    bool all_in;        /* the pipe has the whole file, the slot has not: off stays at the last byte */
+    uint32_t same_to;    /* bytes of the slot below this lie there already: compared, not written */
+    uint32_t image;      /* as the client told */
+    uint8_t way;         /* enum kedge_upload_way */
+    uint8_t depth;       /* transforms in a row; found after a reset: as many as there were */
+    bool upgrade;        /* the client wants newer versions only */
+    bool all_in; /* the pipe has the whole file, the slot has not: off stays at the last byte */
     uint32_t erased_to; /* sectors below this offset are erased or written */
     uint32_t last_ms;   /* of the last accepted chunk, for the 5 s rule */
     uint32_t peer;      /* who sends it */
@@ -132,8 +132,9 @@ struct kedge_upload_reply {
  * A file that goes through the pipe: reply->off may jump (a resume: to a border of the transform),
  * and may stay where it is for a call, while what the last bytes became is still being written. It
  * is `len` only when the image lies in the slot and was found good, hash and signature; a refusal
- * at the end leaves a slot that offers nothing. reply->match compares the file as it was sent; where
- * a resume jumped over bytes that this power-on has not seen, it says that the image is good. */
+ * at the end leaves a slot that offers nothing. reply->match compares the file as it was sent;
+ * where a resume jumped over bytes that this power-on has not seen, it says that the image is good.
+ */
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply);
 

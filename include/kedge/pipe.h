@@ -1,24 +1,25 @@
 /* A pipe: what is pushed in is a file as it was sent, what is pulled out is the image in it.
  *
- *      push --> [ open envelope ] --> [ transform ] --> [ open envelope ] --> [ transform ] --> pull
+ *      push --> [ open envelope ] --> [ transform ] --> [ open envelope ] --> [ transform ] -->
+ * pull
  *
  * A file that is not an image itself (sealed, a patch, compressed, a user's own) travels in an
- * *envelope* (FORMAT.md, Envelope): an image header with the flag NON_BOOTABLE, a payload whose first
- * four bytes tell the transform, a TLV area with the SHA-256 of it all. Clients take it for an image
- * and send it unmodified. The pipe opens the envelope, starts the transform of those four bytes, and
- * looks whether an envelope comes out of it again: a patch may be sealed. A file that is no envelope,
- * or one of an unknown kind, goes through as it is: the empty chain.
+ * *envelope* (FORMAT.md, Envelope): an image header with the flag NON_BOOTABLE, a payload whose
+ * first four bytes tell the transform, a TLV area with the SHA-256 of it all. Clients take it for
+ * an image and send it unmodified. The pipe opens the envelope, starts the transform of those four
+ * bytes, and looks whether an envelope comes out of it again: a patch may be sealed. A file that is
+ * no envelope, or one of an unknown kind, goes through as it is: the empty chain.
  *
- * All memory is the caller's. A pipe holds no pointer into itself: between two calls it may be copied
- * or moved; the states lie in config->memory. Nothing is allocated, every loop ends. */
+ * All memory is the caller's. A pipe holds no pointer into itself: between two calls it may be
+ * copied or moved; the states lie in config->memory. Nothing is allocated, every loop ends. */
 #ifndef KEDGE_PIPE_H
 #define KEDGE_PIPE_H
 
 #include "kedge/crypto.h"
 #include "kedge/transform.h"
 
-#define KEDGE_PIPE_STAGES   3  /* transforms in a row; a file with more envelopes is refused */
-#define KEDGE_ENVELOPE_HEAD 36 /* image header (32) and the payload's magic */
+#define KEDGE_PIPE_STAGES   3       /* transforms in a row; a file with more envelopes is refused */
+#define KEDGE_ENVELOPE_HEAD 36      /* image header (32) and the payload's magic */
 #define KEDGE_ENVELOPE_TLV  0x4ba0u /* vendor TLV: the kind in words, then padding; for people */
 
 /* A transform and the payload magic that calls for it. */

@@ -14,8 +14,8 @@
 struct kedge_upload_record {
     uint32_t length, image;
     uint8_t head[KEDGE_UPLOAD_HEAD]; /* image header: whose is the one that lies in sector 0? */
-    uint8_t depth;        /* transforms in a row that the file goes through; 0: none */
-    uint32_t slot_length; /* bytes that the slot gets; with depth 0 it is length */
+    uint8_t depth;                   /* transforms in a row that the file goes through; 0: none */
+    uint32_t slot_length;            /* bytes that the slot gets; with depth 0 it is length */
     uint8_t sha_size;
     uint8_t sha[32];
     bool complete;

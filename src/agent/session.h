@@ -50,7 +50,8 @@ int kedge_upload_first(struct kedge_agent *agent, const struct kedge_upload_requ
 int kedge_upload_admit(struct kedge_agent *agent, const uint8_t *head, uint32_t length,
                        bool upgrade);
 
-/* A session is open: erase the mailbox, write the record of `upload`, with so many sectors marked. */
+/* A session is open: erase the mailbox, write the record of `upload`, with so many sectors marked.
+ */
 int kedge_upload_record(struct kedge_agent *agent, uint32_t marked);
 
 /* Write what can be written of `data` at upload->at, with one sector erased at most, and that only

@@ -15,7 +15,8 @@
 #include "agent/session.h"
 #include "kedge/cipher.h"
 
-/* Output of one call, in sectors: with sectors erased ahead one chunk could become a whole image. */
+/* Output of one call, in sectors: with sectors erased ahead one chunk could become a whole image.
+ */
 #define SECTORS_A_CALL 2u
 #define PIECE          256u
 
@@ -295,8 +296,8 @@ static int drain(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, b
             *waits = status == KEDGE_AGENT_OK;
             break;
         }
-        const int error = kedge_pipe_pull(agent->config->pipe,
-                                          kedge_buf(out, kedge_least(room, PIECE)), &given);
+        const int error =
+            kedge_pipe_pull(agent->config->pipe, kedge_buf(out, kedge_least(room, PIECE)), &given);
         if (error != 0) {
             return refuse_error(agent, error);
         }
@@ -325,8 +326,7 @@ static int push(struct kedge_agent *agent, struct kedge_bytes *data, size_t most
 {
     struct kedge_upload *const upload = &agent->upload;
     size_t taken = 0;
-    const int error =
-        kedge_pipe_push(agent->config->pipe, kedge_bytes(data->at, most), &taken);
+    const int error = kedge_pipe_push(agent->config->pipe, kedge_bytes(data->at, most), &taken);
 
     if (error != 0) {
         return refuse_error(agent, error);
@@ -335,8 +335,8 @@ static int push(struct kedge_agent *agent, struct kedge_bytes *data, size_t most
         return refuse(agent, KEDGE_AGENT_INVALID_HEADER, "the file goes on behind its end");
     }
     upload->off += (uint32_t)taken;
-    *data = taken == 0 ? kedge_bytes(data->at, 0)
-                       : kedge_bytes(data->at + taken, data->size - taken);
+    *data =
+        taken == 0 ? kedge_bytes(data->at, 0) : kedge_bytes(data->at + taken, data->size - taken);
     return KEDGE_AGENT_OK;
 }
 

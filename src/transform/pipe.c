@@ -79,8 +79,8 @@ static int start_stage(struct kedge_pipe *pipe, const struct kedge_pipe_kind *ki
     }
     level->transform = kind->transform;
     level->state = config->memory.at + pipe->memory_used;
-    level->env = (struct kedge_transform_env){
-        .old = config->old, .out = config->out, .keys = kind->keys};
+    level->env =
+        (struct kedge_transform_env){.old = config->old, .out = config->out, .keys = kind->keys};
     level->payload_left = kedge_le32(level->head + 12);
     level->protected_left = kedge_le16(level->head + 10);
     level->head_given = HEADER;
