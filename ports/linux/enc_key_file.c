@@ -94,32 +94,29 @@ static bool is_key_size(size_t size)
     return size == 16 || size == 24 || size == 32;
 }
 
-/* A shared key: bare bytes, or base64 and nothing else but an end of line. */
-static bool take_shared(struct kedge_bytes text, struct enc_key_file *file)
+size_t enc_key_shared(struct kedge_bytes text, uint8_t *key)
 {
     uint8_t bytes[64];
     size_t size = text.size;
 
     if (is_key_size(size)) {
-        memcpy(file->secret, text.at, size);
-        put(file, &kedge_wrap_aes, size);
-        return true;
+        memcpy(key, text.at, size);
+        return size;
     }
     while (size > 0 && (text.at[size - 1] == '\n' || text.at[size - 1] == '\r')) {
         size--;
     }
     if (size == 0 || size % 4 != 0 || size > 44) {
-        return false;
+        return 0;
     }
     const int got = EVP_DecodeBlock(bytes, text.at, (int)size);
     const size_t pad = (text.at[size - 1] == '=') + (size_t)(text.at[size - 2] == '=');
 
     if (got < 0 || !is_key_size((size_t)got - pad)) {
-        return false;
+        return 0;
     }
-    memcpy(file->secret, bytes, (size_t)got - pad);
-    put(file, &kedge_wrap_aes, (size_t)got - pad);
-    return true;
+    memcpy(key, bytes, (size_t)got - pad);
+    return (size_t)got - pad;
 }
 
 static int refuse(char *why, const char *path, const char *words)
@@ -152,11 +149,15 @@ static int take(const char *path, struct kedge_bytes text, struct enc_key_file *
                              "is no key that images are encrypted for: use ecdsa-p256, x25519 or "
                              "rsa-2048");
     }
-    return take_shared(text, file)
-               ? 0
-               : refuse(why, path,
-                        "holds neither a private key (PEM) nor a shared AES key (16, 24 or 32 "
-                        "bytes, bare or base64)");
+    const size_t size = enc_key_shared(text, file->secret);
+
+    if (size == 0) {
+        return refuse(why, path,
+                      "holds neither a private key (PEM) nor a shared AES key (16, 24 or 32 "
+                      "bytes, bare or base64)");
+    }
+    put(file, &kedge_wrap_aes, size);
+    return 0;
 }
 
 int enc_key_read(const char *path, struct enc_key_file *file, char *why)

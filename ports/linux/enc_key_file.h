@@ -17,4 +17,8 @@ struct enc_key_file {
  * afterwards. */
 int enc_key_read(const char *path, struct enc_key_file *file, char *why);
 
+/* A shared AES key in the text of a file: its size, 16, 24 or 32, with its bytes in `key` (32); 0:
+ * it is something else. */
+size_t enc_key_shared(struct kedge_bytes text, uint8_t *key);
+
 #endif

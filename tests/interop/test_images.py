@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imgtool.main import imgtool as imgtool_cli
@@ -382,6 +383,8 @@ def unwrap(private, kind, data, size):
     if kind == 0x30:
         oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
         return private.decrypt(data, oaep)
+    if kind == 0x31:
+        return aes_key_unwrap(private, data)
     point, mac_size = (65, 32) if kind == 0x32 else (32, 64 if kind == 0x34 else 32)
     digest = hashes.SHA512() if kind == 0x34 else hashes.SHA256()
     if kind == 0x32:
@@ -443,6 +446,31 @@ def test_x25519_with_sha512(run_kedge, tmp_path, keys, firmware):
     for image in (tmp_path / "ours.bin", tmp_path / "theirs.bin"):
         assert parse(image.read_bytes())[1][-1][0] == 0x34
         good(run_kedge("verify", "-k", keys / "ed25519.pub", "-E", keys / "x25519.pem", image))
+
+
+@pytest.mark.parametrize("kek", [16, 24, 32])
+@pytest.mark.parametrize("size", [16, 32])
+def test_shared_aes_key(run_kedge, tmp_path, keys, firmware, kek, size):
+    """imgtool has no AES key wrap, MCUboot has: a device with a shared key must get its firmware back."""
+    secret = random.Random(kek).randbytes(kek)
+    (tmp_path / "kek.b64").write_bytes(base64.b64encode(secret) + b"\n")
+    (tmp_path / "kek.bin").write_bytes(secret)
+    (tmp_path / "other.bin").write_bytes(bytes(kek))
+    image = tmp_path / "image.bin"
+    good(run_kedge("sign", *PADDED, "-E", tmp_path / "kek.b64", "--encrypt-keylen", 8 * size,
+                   "-k", keys / "ecdsa-p256.pem", firmware / "plain.bin", image))
+    front, tlvs, _ = parse(image.read_bytes())
+    assert tlvs[-1][0] == 0x31 and len(tlvs[-1][1]) == size + 8
+    aes = unwrap(secret, *tlvs[-1], size)
+    plain = Cipher(algorithms.AES(aes), modes.CTR(bytes(16))).decryptor().update(front[0x200:])
+    assert plain.rstrip(b"\0") == (firmware / "plain.bin").read_bytes().rstrip(b"\0")
+    for name in "kek.b64", "kek.bin":
+        good(run_kedge("verify", "-k", keys / "ecdsa-p256.pub", "-E", tmp_path / name, image))
+    refused(run_kedge("verify", "-k", keys / "ecdsa-p256.pub", "-E", tmp_path / "other.bin", image), 1,
+            "another device")
+    theirs = json.loads(imgtool("dumpinfo", "-f", "json", image))
+    assert json.loads(good(run_kedge("dumpinfo", "--json", image))) == theirs
+    assert theirs["tlv_area"]["tlvs"][-1]["type_name"] == "ENCKW"
 
 
 # ---- dumpinfo ----

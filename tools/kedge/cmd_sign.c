@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "command.h"
+#include "image_key.h"
 #include "options.h"
 #include "report.h"
 #include "sign_image.h"
@@ -443,7 +444,7 @@ static int take_encryption(struct sign_request *r)
     if (given.encrypt == NULL) {
         return 0;
     }
-    const int result = key_read(given.encrypt, &encryption_key);
+    const int result = image_key_read(given.encrypt, &encryption_key);
 
     if (result == 0) {
         r->encrypt_for = &encryption_key;

@@ -64,7 +64,8 @@ static bool open_payload(struct image_file *image, const struct kedge_image *par
             kedge_tlv_find(&image->source, parsed, type, kedge_buf(data, sizeof(data)), &tlv);
 
         if (size > 0 && tlv.size <= sizeof(data) &&
-            image_key_unwrap(device, type, kedge_bytes(data, tlv.size), kedge_buf(key, key_size))) {
+            image_key_unwrap(device, type, kedge_info_image, kedge_bytes(data, tlv.size),
+                             kedge_buf(key, key_size))) {
             image_key_crypt(kedge_bytes(key, key_size),
                             kedge_buf(image->data.at + parsed->header_size, parsed->payload_size));
             return true;
@@ -80,7 +81,7 @@ static int decrypt(struct image_file *image, const struct kedge_image *parsed)
     if (given.encrypt == NULL) {
         return fail("the image is encrypted: give -E with the device's private key");
     }
-    int result = key_read(given.encrypt, &device);
+    int result = image_key_read(given.encrypt, &device);
 
     if (result != 0) {
         return result;

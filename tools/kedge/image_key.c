@@ -1,6 +1,10 @@
 /* ECIES as MCUboot has it: ephemeral key, ECDH, HKDF with an empty salt, then AES-CTR and HMAC. */
 #include "image_key.h"
 
+#include "enc_key_file.h"
+#include "file.h"
+#include "key_token.h"
+
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/kdf.h>
@@ -57,16 +61,16 @@ static bool agree(EVP_PKEY *own, EVP_PKEY *other, uint8_t *shared)
 }
 
 /* AES key, then MAC key, out of the shared secret. */
-static bool expand(const struct scheme *scheme, const uint8_t *shared, struct kedge_buf out)
+static bool expand(const struct scheme *scheme, const uint8_t *shared, struct kedge_bytes info,
+                   struct kedge_buf out)
 {
-    static const char info[] = "MCUBoot_ECIES_v1";
     EVP_KDF *const kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *const ctx = EVP_KDF_CTX_new(kdf);
     const OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)scheme->hash, 0),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)shared, 32),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info,
-                                          sizeof(info) - 1),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info.at,
+                                          info.size),
         OSSL_PARAM_construct_end(),
     };
     const bool good = EVP_KDF_derive(ctx, out.at, out.size, params) == 1;
@@ -116,7 +120,7 @@ static EVP_PKEY *peer_of(const struct scheme *scheme, EVP_PKEY *like, const uint
 }
 
 static bool wrap_ecies(const struct scheme *scheme, const struct key *device,
-                       struct kedge_bytes key, struct blob *tlv)
+                       struct kedge_bytes key, struct kedge_bytes info, struct blob *tlv)
 {
     struct key ephemeral;
     uint8_t point[POINT_MAX];
@@ -129,7 +133,7 @@ static bool wrap_ecies(const struct scheme *scheme, const struct key *device,
         return false;
     }
     bool good = agree(ephemeral.pkey, device->pkey, shared) &&
-                expand(scheme, shared, kedge_buf(keys, key.size + scheme->mac)) &&
+                expand(scheme, shared, info, kedge_buf(keys, key.size + scheme->mac)) &&
                 public_point(scheme, ephemeral.pkey, point);
 
     key_free(&ephemeral);
@@ -147,7 +151,7 @@ static bool wrap_ecies(const struct scheme *scheme, const struct key *device,
 }
 
 static bool unwrap_ecies(const struct scheme *scheme, const struct key *device,
-                         struct kedge_bytes tlv, struct kedge_buf key)
+                         struct kedge_bytes info, struct kedge_bytes tlv, struct kedge_buf key)
 {
     uint8_t shared[32];
     uint8_t keys[IMAGE_KEY_MAX + MAC_MAX];
@@ -160,7 +164,7 @@ static bool unwrap_ecies(const struct scheme *scheme, const struct key *device,
     }
     EVP_PKEY *const peer = peer_of(scheme, device->pkey, tlv.at);
     const bool good = peer != NULL && agree(device->pkey, peer, shared) &&
-                      expand(scheme, shared, kedge_buf(keys, key.size + scheme->mac)) &&
+                      expand(scheme, shared, info, kedge_buf(keys, key.size + scheme->mac)) &&
                       mac_of(scheme, keys + key.size, kedge_bytes(wrapped, key.size), mac) &&
                       kedge_equal(mac, sent_mac, scheme->mac);
 
@@ -209,8 +213,85 @@ static bool unwrap_rsa(const struct key *device, struct kedge_bytes tlv, struct 
     return good;
 }
 
-int image_key_wrap(const struct key *device, struct kedge_bytes key, bool sha512, struct blob *tlv,
-                   uint16_t *type)
+/* ---- AES key wrap (RFC 3394) ------------------------------------------------------------------
+ */
+
+/* A shared key is kept where OpenSSL keeps bare secrets. */
+static const struct key_kind shared_kind = {.name = "aes"};
+
+int image_key_read(const char *path, struct key *key)
+{
+    struct file_data file;
+    uint8_t shared[32];
+
+    if (key_token_is_uri(path)) {
+        return key_read(path, key);
+    }
+    const int result = file_read(path, &file);
+
+    if (result != 0) {
+        return result;
+    }
+    const size_t size = enc_key_shared(kedge_bytes(file.at, file.size), shared);
+
+    OPENSSL_cleanse(file.at, file.size);
+    free(file.at);
+    if (size == 0) {
+        return key_read(path, key);
+    }
+    *key = (struct key){
+        .pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL, shared, size),
+        .kind = &shared_kind,
+        .has_private = true,
+    };
+    OPENSSL_cleanse(shared, sizeof(shared));
+    return 0;
+}
+
+/* Both directions: `out` gets in.size + 8 or in.size - 8 bytes. */
+static bool crypt_aes(const struct key *device, bool wrap, struct kedge_bytes in, uint8_t *out)
+{
+    EVP_CIPHER_CTX *const ctx = EVP_CIPHER_CTX_new();
+    uint8_t shared[32];
+    size_t size = sizeof(shared);
+    int done = 0;
+
+    bool good = EVP_PKEY_get_raw_private_key(device->pkey, shared, &size) == 1;
+    const EVP_CIPHER *const cipher = size == 16   ? EVP_aes_128_wrap()
+                                     : size == 24 ? EVP_aes_192_wrap()
+                                                  : EVP_aes_256_wrap();
+
+    EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+    good = good && EVP_CipherInit_ex(ctx, cipher, NULL, shared, NULL, wrap) == 1 &&
+           EVP_CipherUpdate(ctx, out, &done, in.at, (int)in.size) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    OPENSSL_cleanse(shared, sizeof(shared));
+    return good;
+}
+
+static bool wrap_aes(const struct key *device, struct kedge_bytes key, struct blob *tlv)
+{
+    uint8_t out[IMAGE_KEY_MAX + 16];
+    const bool good = crypt_aes(device, true, key, out);
+
+    blob_put(tlv, kedge_bytes(out, good ? key.size + 8 : 0));
+    return good;
+}
+
+static bool unwrap_aes(const struct key *device, struct kedge_bytes tlv, struct kedge_buf key)
+{
+    uint8_t out[IMAGE_KEY_MAX + 16];
+    const bool good = tlv.size == key.size + 8 && crypt_aes(device, false, tlv, out);
+
+    if (good) {
+        memcpy(key.at, out, key.size);
+    }
+    OPENSSL_cleanse(out, sizeof(out));
+    return good;
+}
+
+int image_key_wrap(const struct key *device, struct kedge_bytes info, struct kedge_bytes key,
+                   bool sha512, struct blob *tlv, uint16_t *type)
 {
     bool good = false;
 
@@ -222,34 +303,41 @@ int image_key_wrap(const struct key *device, struct kedge_bytes key, bool sha512
         *type = 0x30;
         good = wrap_rsa(device, key, tlv);
     }
+    if (device->kind == &shared_kind) {
+        *type = 0x31;
+        good = wrap_aes(device, key, tlv);
+    }
     for (size_t i = 0; i < SCHEME_COUNT; i++) {
         if (strcmp(schemes[i].kind, device->kind->name) == 0 &&
             (schemes[i].mac == MAC_MAX) == sha512) {
             *type = schemes[i].type;
-            good = wrap_ecies(&schemes[i], device, key, tlv);
+            good = wrap_ecies(&schemes[i], device, key, info, tlv);
         }
     }
     if (*type == 0) {
-        return fail("images cannot be encrypted for a key of type %s: use ecdsa-p256, x25519 or "
-                    "rsa-2048",
+        return fail("nothing can be encrypted for a key of type %s: use ecdsa-p256, x25519, "
+                    "rsa-2048 or a shared AES key",
                     device->kind->name);
     }
     return good ? 0
-                : fail("encrypting the image's key failed: %s",
+                : fail("encrypting the key failed: %s",
                        ERR_reason_error_string(ERR_peek_last_error()));
 }
 
-bool image_key_unwrap(const struct key *device, uint16_t type, struct kedge_bytes tlv,
-                      struct kedge_buf key)
+bool image_key_unwrap(const struct key *device, uint16_t type, struct kedge_bytes info,
+                      struct kedge_bytes tlv, struct kedge_buf key)
 {
     bool good = false;
 
     if (type == 0x30 && strcmp(device->kind->name, "rsa-2048") == 0) {
         good = unwrap_rsa(device, tlv, key);
     }
+    if (type == 0x31 && device->kind == &shared_kind) {
+        good = unwrap_aes(device, tlv, key);
+    }
     for (size_t i = 0; i < SCHEME_COUNT; i++) {
         if (schemes[i].type == type && strcmp(schemes[i].kind, device->kind->name) == 0) {
-            good = unwrap_ecies(&schemes[i], device, tlv, key);
+            good = unwrap_ecies(&schemes[i], device, info, tlv, key);
         }
     }
     ERR_clear_error();
