@@ -39,11 +39,7 @@ HEADERS = {
     "error": "base", "region": "flash", "recorder": "flash", "spinor": "flash",
     "journal": "log", "settings": "log", "trailer": "image", "slot": "image",
     "layout": "swap", "plan": "swap", "policy": "boot", "history": "swap",
-<<<<<<< ours
-    "service": "smp", "cipher": "crypto", "device_key": "crypto", "aead": "crypto", "pipe": "transform",
-=======
-    "service": "smp", "cipher": "crypto", "device_key": "crypto", "encrypted": "image", "encrypted": "image", "pipe": "transform",
->>>>>>> theirs
+    "service": "smp", "cipher": "crypto", "device_key": "crypto", "encrypted": "image", "aead": "crypto", "pipe": "transform",
     "sealed": "transform", "ctr": "transform", "delta": "transform",
 }
 # The C library of a freestanding core.

@@ -261,8 +261,9 @@ static int encrypt(struct work *w)
     if (RAND_bytes(key, sizeof(key)) != 1) {
         return fail("there are no random numbers for a key");
     }
-    const int result = image_key_wrap(r->encrypt_for, kedge_bytes(key, r->encrypt_bytes),
-                                      kedge_info_image, r->hmac512, &wrapped, &type);
+    const int result =
+        image_key_wrap(r->encrypt_for, kedge_info_image, kedge_bytes(key, r->encrypt_bytes),
+                       r->hmac512, &wrapped, &type);
 
     if (result == 0) {
         blob_tlv(&w->tlvs, type, blob_bytes(&wrapped));
