@@ -19,18 +19,18 @@ file(GLOB sim CONFIGURE_DEPENDS ports/sim/*.c)
 kedge_library(kedge_sim ${sim})
 kedge_use(kedge_sim ports ports/sim LIBRARIES kedge)
 
-file(GLOB linux CONFIGURE_DEPENDS ports/linux/*.c)
-list(FILTER linux EXCLUDE REGEX "/(main_[^/]*|trap\\.c)$")
-kedge_library(kedge_linux ${linux})
-kedge_use(kedge_linux ports ports/linux
-    LIBRARIES kedge kedge_sim PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::YAML util)
-
 # NimBLE's host and what makes a peripheral (kedge-device) or a central (kedge) of it.
 target_compile_definitions(tp_nimble PUBLIC KEDGE_NIMBLE_CENTRAL)
 file(GLOB ble CONFIGURE_DEPENDS ports/nimble/*.c)
 list(FILTER ble EXCLUDE REGEX "/heap\\.c$")
 kedge_library(kedge_ble ${ble})
 kedge_use(kedge_ble ports/nimble LIBRARIES kedge tp_nimble)
+
+file(GLOB linux CONFIGURE_DEPENDS ports/linux/*.c)
+list(FILTER linux EXCLUDE REGEX "/(main_[^/]*|trap\\.c)$")
+kedge_library(kedge_linux ${linux})
+kedge_use(kedge_linux ports ports/linux
+    LIBRARIES kedge kedge_sim kedge_ble PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::YAML util)
 
 add_custom_target(programs)
 function(kedge_program name)

@@ -21,6 +21,10 @@ static const char usage[] =
     "  --udp HOST:PORT        serve SMP on UDP (default 127.0.0.1:1337 when no other is given)\n"
     "  --pty LINK             serve SMP on a pty, console framing; LINK becomes a symbolic link\n"
     "  --raw-pty LINK         the same with bare SMP messages\n"
+    "  --hci WHERE            serve SMP over BLE: tcp:HOST:PORT (H4), or hciN (this machine's adapter)\n"
+    "  --ble-name NAME        the advertised name (default Kedge)\n"
+    "  --ble-security S       open (default), encrypted, or authenticated (shows six digits to type)\n"
+    "  --ble-mtu N            largest ATT MTU, 23 to 498 (default 498)\n"
     "  --once                 boot, print the verdict, exit: 0 booted, 3 nothing bootable\n"
     "  --cut N                power fails at program or erase N of this run (exit 9)\n"
     "  --cut-kind KIND        before, torn or after (default torn)\n"
@@ -45,6 +49,10 @@ enum device_option {
     O_FLASH_TIME,
     O_CRASH_VERSION,
     O_EXTERNAL_DEAD,
+    O_HCI,
+    O_BLE_NAME,
+    O_BLE_SECURITY,
+    O_BLE_MTU,
     O_LATER,
     O_HELP
 };
@@ -65,7 +73,10 @@ static const struct option table[] = {
     {"crash-version", required_argument, NULL, O_CRASH_VERSION},
     {"external-dead", no_argument, NULL, O_EXTERNAL_DEAD},
     {"enc-key", required_argument, NULL, O_ENC_KEY},
-    {"hci", required_argument, NULL, O_LATER},
+    {"hci", required_argument, NULL, O_HCI},
+    {"ble-name", required_argument, NULL, O_BLE_NAME},
+    {"ble-security", required_argument, NULL, O_BLE_SECURITY},
+    {"ble-mtu", required_argument, NULL, O_BLE_MTU},
     {"pull", required_argument, NULL, O_LATER},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
@@ -123,6 +134,36 @@ static int parse_version(const char *text, struct kedge_version *version)
                                       .revision = (uint16_t)revision,
                                       .build = build};
     return 0;
+}
+
+static int take_ble(struct device_options *o, int option, const char *value)
+{
+    static const char *const security[] = {"open", "encrypted", "authenticated"};
+    uint64_t number;
+    int index;
+    switch (option) {
+    case O_HCI:
+        o->hci = value;
+        return strncmp(value, "tcp:", 4) != 0 && strncmp(value, "hci", 3) != 0
+                   ? wrong("--hci must be tcp:HOST:PORT or hciN, not", value)
+                   : 0;
+    case O_BLE_NAME:
+        o->ble_name = value;
+        return *value == '\0' || strlen(value) > 29
+                   ? wrong("--ble-name must have 1 to 29 characters, not", value)
+                   : 0;
+    case O_BLE_SECURITY:
+        index = one_of(security, 3, value);
+        o->ble_security = (uint8_t)index;
+        return index < 0 ? wrong("--ble-security must be open, encrypted or authenticated, not", value)
+                         : 0;
+    default:
+        if (parse_number(value, 498, &number) != 0 || number < 23) {
+            return wrong("--ble-mtu must be 23 to 498, not", value);
+        }
+        o->ble_mtu = (uint16_t)number;
+        return 0;
+    }
 }
 
 static int take(struct device_options *o, int option, const char *value)
@@ -194,6 +235,11 @@ static int take(struct device_options *o, int option, const char *value)
     case O_EXTERNAL_DEAD:
         o->external_dead = true;
         return 0;
+    case O_HCI:
+    case O_BLE_NAME:
+    case O_BLE_SECURITY:
+    case O_BLE_MTU:
+        return take_ble(o, option, value);
     default:
         return wrong("unknown option", NULL);
     }
@@ -212,7 +258,7 @@ int device_options_parse(struct device_options *options, int argc, char **argv)
 {
     int option;
     int index = 0;
-    *options = (struct device_options){.seed = 1, .time = KEDGE_SIM_TIME_TYPICAL};
+    *options = (struct device_options){.seed = 1, .time = KEDGE_SIM_TIME_TYPICAL, .ble_mtu = 498};
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", table, &index)) != -1) {
         if (option == O_HELP) {
@@ -241,7 +287,8 @@ int device_options_parse(struct device_options *options, int argc, char **argv)
     if (options->key_count == 0) {
         return wrong("--key PUB.pem is missing: the loader must trust a key", NULL);
     }
-    if (options->udp == NULL && options->pty == NULL && options->raw_pty == NULL) {
+    if (options->udp == NULL && options->pty == NULL && options->raw_pty == NULL &&
+        options->hci == NULL) {
         options->udp = "127.0.0.1:1337";
     }
     return 0;

@@ -16,6 +16,9 @@ struct device_options {
     size_t key_count;
     const char *enc_key; /* NULL: the device has no key of its own */
     const char *udp, *pty, *raw_pty; /* NULL: not wanted */
+    const char *hci, *ble_name;         /* NULL: no radio; the default name */
+    uint8_t ble_security;               /* enum peripheral_security */
+    uint16_t ble_mtu;
     bool once, external_dead, has_crash_version;
     struct kedge_version crash_version;
     uint32_t cut;

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ble_wire.h"
 #include "device_options.h"
 #include "enc_key_file.h"
 #include "flight_log.h"
@@ -35,6 +36,7 @@ struct device {
     struct kedge_policy defaults;
     struct wire wires[WIRE_MAX];
     size_t wire_count;
+    struct ble_wire ble;
     struct flight_log log;
     uint64_t real_start_us;
     uint8_t unit[KEDGE_UNIT_MAX];
@@ -74,12 +76,17 @@ static void sleep_us(uint64_t us)
 
 /* ---- the simulator's hooks -------------------------------------------------------------------- */
 
-/* The modelled clock must not run ahead of the real one. */
+/* The modelled clock must not run ahead of the real one. The radio does not wait for flash. */
 static void on_pace(void *ctx, uint64_t now_us)
 {
-    const struct device *device = ctx;
+    struct device *device = ctx;
     const uint64_t real = real_us() - device->real_start_us;
-    if (now_us > real + 1000) {
+    if (now_us <= real + 1000) {
+        return;
+    }
+    if (device->ble.open) {
+        ble_wire_wait(&device->ble, now_us - real);
+    } else {
         sleep_us(now_us - real);
     }
 }
@@ -234,15 +241,18 @@ static void follow_clock(struct device *device)
     }
 }
 
-static void log_message(struct device *device, const struct wire *wire, bool to_client,
+static void log_message(struct device *device, const struct sockaddr_in *client, uint8_t kind,
+                        bool to_client, struct kedge_bytes bytes)
+{
+    const struct flight_log_message message = {
+        .client = client, .pty = kind, .to_client = to_client, .bytes = bytes};
+    flight_log_message(&device->log, &message);
+}
+
+static void log_on_wire(struct device *device, const struct wire *wire, bool to_client,
                         struct kedge_bytes bytes)
 {
-    const struct flight_log_message message = {.client =
-                                                   wire->kind == WIRE_UDP ? &wire->from : NULL,
-                                               .pty = wire->kind,
-                                               .to_client = to_client,
-                                               .bytes = bytes};
-    flight_log_message(&device->log, &message);
+    log_message(device, wire->kind == WIRE_UDP ? &wire->from : NULL, wire->kind, to_client, bytes);
 }
 
 static void serve_wire(struct device *device, struct wire *wire)
@@ -254,27 +264,53 @@ static void serve_wire(struct device *device, struct wire *wire)
         if (wire_receive(wire, &message) != 1) {
             return;
         }
-        log_message(device, wire, false, message);
+        log_on_wire(device, wire, false, message);
         follow_clock(device);
         if (kedge_service_handle(&device->service, wire->peer, message,
                                  kedge_buf(reply, sizeof reply), &size) == 0) {
             wire_send(wire, kedge_bytes(reply, size));
-            log_message(device, wire, true, kedge_bytes(reply, size));
+            log_on_wire(device, wire, true, kedge_bytes(reply, size));
         }
+    }
+}
+
+static void serve_ble(struct device *device)
+{
+    static uint8_t reply[KEDGE_SMP_MESSAGE_MAX];
+    struct kedge_bytes message;
+    uint32_t peer;
+    size_t size;
+    ble_wire_poll(&device->ble);
+    while (!device->service.reset_requested && ble_wire_message(&device->ble, &message, &peer)) {
+        log_message(device, NULL, WIRE_BLE, false, message);
+        follow_clock(device);
+        if (kedge_service_handle(&device->service, peer, message, kedge_buf(reply, sizeof reply),
+                                 &size) == 0) {
+            ble_wire_reply(&device->ble, kedge_bytes(reply, size));
+            log_message(device, NULL, WIRE_BLE, true, kedge_bytes(reply, size));
+        }
+        kedge_gatt_release(&device->ble.gatt);
+        ble_wire_poll(&device->ble);
     }
 }
 
 /* Serves until a reset is requested or the process is told to stop. */
 static void serve(struct device *device)
 {
-    struct pollfd polls[WIRE_MAX];
+    struct pollfd polls[WIRE_MAX + 1];
     bool busy = false;
     uint32_t flushed = now_ms(NULL) - FLUSH_MS;
     while (!stop && !device->service.reset_requested) {
         for (size_t i = 0; i < device->wire_count; i++) {
             polls[i] = (struct pollfd){.fd = device->wires[i].fd, .events = POLLIN};
         }
-        const int ready = poll(polls, (nfds_t)device->wire_count, busy ? 0 : FLUSH_MS);
+        nfds_t count = device->wire_count;
+        int ms = busy ? 0 : FLUSH_MS;
+        if (device->ble.open) {
+            polls[count++] = (struct pollfd){.fd = device->ble.line.fd, .events = POLLIN};
+            ms = ble_wire_next_ms(&device->ble, ms);
+        }
+        const int ready = poll(polls, count, ms);
         for (size_t i = 0; ready > 0 && i < device->wire_count; i++) {
             if (polls[i].revents & POLLIN) {
                 serve_wire(device, &device->wires[i]);
@@ -282,8 +318,14 @@ static void serve(struct device *device)
                 sleep_us(10000); /* a pty whose client hung up says so at once, again and again */
             }
         }
+        if (device->ble.open) {
+            serve_ble(device);
+        }
         follow_clock(device);
         busy = ready <= 0 && kedge_agent_idle(&device->agent);
+        if (device->ble.open && ready <= 0 && !busy) {
+            peripheral_keep();
+        }
         if (now_ms(NULL) - flushed >= FLUSH_MS) {
             flight_log_flush(&device->log); /* behind the reply: nobody waits for it */
             flushed = now_ms(NULL);
@@ -466,6 +508,40 @@ static int configure(struct device *device)
     return 0;
 }
 
+static void say_ble(void *ctx, const char *line)
+{
+    struct device *device = ctx;
+    puts(line);
+    fflush(stdout);
+    flight_log_say(&device->log, "%s", line);
+}
+
+/* A controller that is not there is an error when the device is switched on; later it is looked for. */
+static int start_radio(struct device *device)
+{
+    static bool found;
+    char why[LINE_WHY];
+    const struct device_options *o = &device->options;
+    const struct ble_wire_options options = {.hci = o->hci,
+                                             .name = o->ble_name,
+                                             .identity = o->state,
+                                             .security = o->ble_security,
+                                             .att_mtu = o->ble_mtu,
+                                             .settings = device->state.layout.settings,
+                                             .say = say_ble,
+                                             .ctx = device};
+    if (o->hci == NULL) {
+        return 0;
+    }
+    if (ble_wire_open(&device->ble, &options, why) != 0 && !found) {
+        fprintf(stderr, "kedge-device: %s\n", why);
+        return -1;
+    }
+    found = true;
+    device->ble.open = true;
+    return 0;
+}
+
 /* Boots again and again, as a device does. */
 static int run(struct device *device)
 {
@@ -481,7 +557,11 @@ static int run(struct device *device)
             sleep_us(WATCHDOG_MS * 1000u);
         } else {
             start_agent(device, &system);
+            if (start_radio(device) != 0) {
+                return 1;
+            }
             serve(device);
+            ble_wire_close(&device->ble);
         }
         kedge_sim_warm_reset(device->state.board.sim);
         device->state.flash[KEDGE_EXTERNAL].ops->probe(device->state.flash[KEDGE_EXTERNAL].ctx);

@@ -10,7 +10,7 @@
 #define WIRE_WHY 256
 #define WIRE_MAX 4
 
-enum wire_kind { WIRE_UDP, WIRE_CONSOLE, WIRE_RAW };
+enum wire_kind { WIRE_UDP, WIRE_CONSOLE, WIRE_RAW, WIRE_BLE /* see ble_wire.h */ };
 
 struct wire {
     int fd;

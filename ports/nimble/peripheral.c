@@ -22,6 +22,7 @@
 #define QUIET_MS     5000 /* without requests for so long: slow connection parameters again */
 #define SILENT_MS    30000 /* a central that said nothing for so long gives way to another */
 #define MTU_MS       2000 /* a central that has not exchanged the MTU so long after subscribing is asked */
+#define STOP_MS      500
 #define SPARE_BLOCKS 4    /* of NimBLE's memory that replies leave to everything else */
 #define NAME_SHORT   8    /* what fits behind flags and the 128-bit UUID */
 
@@ -418,6 +419,17 @@ bool peripheral_send(void)
 uint32_t peripheral_peer(void)
 {
     return kedge_crc32(0x626C6500u, kedge_bytes(device.peer.val, sizeof device.peer.val));
+}
+
+void peripheral_stop(void)
+{
+    const uint32_t start = ble_npl_time_get();
+    if (device.link == NOBODY || ble_gap_terminate(device.link, BLE_ERR_RD_CONN_TERM_PWROFF) != 0) {
+        return;
+    }
+    while (device.link != NOBODY && remaining(start, STOP_MS) > 0 && radio_poll() == 0) {
+        ble_npl_time_delay(1);
+    }
 }
 
 void peripheral_keep(void)

@@ -78,6 +78,9 @@ bool peripheral_send(void);
 /* Who is served, for the agent: different for each central. */
 uint32_t peripheral_peer(void);
 
+/* Before a reset: tell the central, so that it need not find out by silence; up to half a second. */
+void peripheral_stop(void);
+
 /* Write a new bond to flash: an erase and a few programs of the settings. */
 void peripheral_keep(void);
 
