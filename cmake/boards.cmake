@@ -36,3 +36,5 @@ set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c)
 kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
+kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
+    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
