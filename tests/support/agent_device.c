@@ -133,6 +133,7 @@ void agent_device_open(struct agent_device *device)
         .pair_count = 1,
         .settings = {&device->flash[KEDGE_INTERNAL], SETTINGS_AT, 2 * SECTOR},
         .journal = {&device->flash[KEDGE_INTERNAL], JOURNAL_AT, 2 * SECTOR},
+        .staging = {&device->flash[KEDGE_EXTERNAL], STAGING_AT, STAGING_SIZE},
     };
     key_pair(false, secret, known_der);
     device->key = (struct kedge_key){.type = &kedge_ed25519,

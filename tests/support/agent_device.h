@@ -15,6 +15,8 @@
 #define JOURNAL_AT   (SLOT_SIZE + 2 * SECTOR)
 #define SECONDARY_AT 0u
 #define MAILBOX_AT   (SLOT_SIZE - SECTOR)
+#define STAGING_AT   (8 * SECTOR)
+#define STAGING_SIZE (8 * SECTOR)
 
 struct test_file {
     uint8_t bytes[SLOT_SIZE];
