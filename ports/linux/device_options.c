@@ -15,6 +15,7 @@ static const char usage[] =
     "  --state DIR            internal.bin, external.bin, layout, trace; made if absent\n"
     "  --key PUB.pem          a key that the loader trusts (up to 8)\n"
     "  --enc-key PRIV.pem     the device's own key, for encrypted images; policy confidential is on\n"
+    "  --shared-key FILE      a key that devices share, for sealed files: 32 bytes or 64 hex digits\n"
     "                         (ecdsa-p256, x25519, rsa-2048, or a shared AES key as base64)\n"
     "  --layout FILE          Kedge YAML, or Nordic partitions.yml / pm_static.yml\n"
     "  --strategy S           swap, overwrite or backup (default: the layout's, swap)\n"
@@ -53,6 +54,7 @@ enum device_option {
     O_BLE_NAME,
     O_BLE_SECURITY,
     O_BLE_MTU,
+    O_SHARED_KEY,
     O_LATER,
     O_HELP
 };
@@ -73,6 +75,7 @@ static const struct option table[] = {
     {"crash-version", required_argument, NULL, O_CRASH_VERSION},
     {"external-dead", no_argument, NULL, O_EXTERNAL_DEAD},
     {"enc-key", required_argument, NULL, O_ENC_KEY},
+    {"shared-key", required_argument, NULL, O_SHARED_KEY},
     {"hci", required_argument, NULL, O_HCI},
     {"ble-name", required_argument, NULL, O_BLE_NAME},
     {"ble-security", required_argument, NULL, O_BLE_SECURITY},
@@ -185,6 +188,9 @@ static int take(struct device_options *o, int option, const char *value)
         return 0;
     case O_ENC_KEY:
         o->enc_key = value;
+        return 0;
+    case O_SHARED_KEY:
+        o->shared_key = value;
         return 0;
     case O_LAYOUT:
         o->layout = value;

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "ble_wire.h"
+#include "device_kinds.h"
 #include "device_options.h"
 #include "enc_key_file.h"
 #include "flight_log.h"
 #include "kedge/service.h"
 #include "key_file.h"
 #include "random.h"
+#include "shared_key_file.h"
 #include "state.h"
 #include "wire.h"
 
@@ -33,6 +35,10 @@ struct device {
     struct kedge_key keys[2 * DEVICE_KEYS];
     size_t key_count;
     struct enc_key_file enc_key; /* no key: its count is 0 */
+    uint8_t shared_key[SHARED_KEY_SIZE];
+    struct device_kinds kinds;
+    struct kedge_pipe pipe;
+    uint64_t pipe_memory[4096]; /* three of the largest state that is known here */
     struct kedge_policy defaults;
     struct wire wires[WIRE_MAX];
     size_t wire_count;
@@ -424,6 +430,19 @@ static int load_enc_key(struct device *device)
     return 0;
 }
 
+static int load_shared_key(struct device *device)
+{
+    char why[SHARED_KEY_WHY];
+    const bool given = device->options.shared_key != NULL;
+    if (given && shared_key_read(device->options.shared_key, device->shared_key, why) != 0) {
+        fprintf(stderr, "kedge-device: %s\n", why);
+        return -1;
+    }
+    device_kinds_make(&device->kinds, &device->enc_key.keys,
+                      kedge_bytes(device->shared_key, given ? SHARED_KEY_SIZE : 0));
+    return 0;
+}
+
 static int load_keys(struct device *device)
 {
     char why[KEY_FILE_WHY];
@@ -503,6 +522,12 @@ static int configure(struct device *device)
                                                        .now_ms = now_ms,
                                                        .device_keys = &device->enc_key.keys,
                                                        .cipher = &kedge_aes,
+                                                       .kinds = device->kinds.at,
+                                                       .kind_count = device->kinds.count,
+                                                       .pipe = &device->pipe,
+                                                       .pipe_memory = kedge_buf(
+                                                           device->pipe_memory,
+                                                           sizeof device->pipe_memory),
                                                        .scratch = kedge_buf(
                                                            device->scratch, sizeof device->scratch)};
     return 0;
@@ -584,7 +609,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     device->real_start_us = real_us();
     int result = 1;
-    if (load_keys(device) == 0 && load_enc_key(device) == 0 && open_state(device) == 0 &&
+    if (load_keys(device) == 0 && load_enc_key(device) == 0 &&
+        load_shared_key(device) == 0 && open_state(device) == 0 &&
         remember_keys(device) == 0 && configure(device) == 0 &&
         (device->options.once || open_wires(device) == 0)) {
         result = run(device);

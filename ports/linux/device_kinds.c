@@ -1,0 +1,10 @@
+#include "device_kinds.h"
+
+void device_kinds_make(struct device_kinds *kinds, const struct kedge_device_keys *device,
+                       struct kedge_bytes shared)
+{
+    *kinds = (struct device_kinds){
+        .sealed = {.aead = &kedge_chacha20, .device = device, .shared = shared}};
+    kinds->at[kinds->count++] =
+        (struct kedge_pipe_kind){KEDGE_SEALED_MAGIC, &kedge_sealed, &kinds->sealed};
+}
