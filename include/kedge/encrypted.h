@@ -6,27 +6,21 @@
 #include "kedge/device_key.h"
 #include "kedge/image.h"
 
-/* A wrapped key as the journal keeps it (FORMAT.md "Key records"): u16 type, u16 size, data. */
-#define KEDGE_KEY_RECORD (4u + KEDGE_WRAPPED_MAX)
+/* What opens an image again, as the journal keeps it (FORMAT.md "Key records"):
+ *
+ *      0  u8 type       TLV type of the wrapped key; 0: derived, data is the image's hash
+ *      1  u8 key        bytes of the content key: 16, 32
+ *      2  u16 size      of data
+ *      4  u32 from, to  payload: bytes from the image's first
+ *     12  data[256]
+ * The content key itself is in none of it. */
+#define KEDGE_KEY_RECORD      (KEDGE_KEY_RECORD_DATA + KEDGE_WRAPPED_MAX)
+#define KEDGE_KEY_RECORD_DATA 12u
 
 static inline bool kedge_image_is_encrypted(const struct kedge_image *image)
 {
     return (image->flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0;
 }
-
-/* Bytes of the content key: 16 or 32. */
-static inline size_t kedge_image_key_size(const struct kedge_image *image)
-{
-    return (image->flags & KEDGE_IMAGE_AES256) != 0 ? 32 : 16;
-}
-
-/* Unwrap the content key of a parsed image that is flagged as encrypted: the first of its key TLVs
- * that one of the device's keys opens, of at most 4 that are tried. -> its bytes in `content` (room
- * for KEDGE_CIPHER_KEY_MAX), the wrapped key in `record` (KEDGE_KEY_RECORD bytes).
- * Errors: KEDGE_E_KEY: none opens; KEDGE_E_FORMAT, a flash error. */
-int kedge_image_unwrap(const struct kedge_source *source, const struct kedge_image *image,
-                       const struct kedge_device_keys *keys, uint8_t *record,
-                       struct kedge_buf *content);
 
 /* How the payload of an image lies outside of the internal flash. */
 enum kedge_lies {
@@ -43,15 +37,18 @@ struct kedge_plain_view {
     uint32_t from, to;               /* payload */
 };
 
-/* Take the key out of the parsed image in view->inner: WRAPPED, as kedge_image_unwrap(); DERIVED,
- * as kedge_image_derive() of its stored hash, the record then having type 0 and the hash for data.
- * Requires view->inner and view->cipher. Errors: of those; KEDGE_E_NONE: no hash. */
+/* Take the key of the parsed image in view->inner. WRAPPED: from the first of its key TLVs that one
+ * of the device's keys opens, of at most 4 that are tried. DERIVED: from the first device key and
+ * the image's stored hash, info "kedge-old-image", 16 bytes. Requires view->inner and view->cipher.
+ * Ensures with 0: the view is open, and `record` (KEDGE_KEY_RECORD bytes) opens it again.
+ * Errors: KEDGE_E_KEY: no key TLV that opens; KEDGE_E_NONE: no hash, no device key; KEDGE_E_FORMAT;
+ * a flash error. */
 int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
                           const struct kedge_device_keys *keys, enum kedge_lies lies,
                           uint8_t *record);
 
-/* The same by a record that was kept: whatever lies in view->inner now. from and to are left. */
-int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record, size_t key_size,
+/* Open by a record, whatever lies in view->inner now. Errors as kedge_key_unwrap(). */
+int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record,
                             const struct kedge_device_keys *keys);
 
 /* Mask or unmask what of `data`, which lies `at` bytes into the image, is payload. */
@@ -60,11 +57,5 @@ void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at,
 
 /* As a source for the image functions; `view` must outlive it. */
 struct kedge_source kedge_plain_view_source(const struct kedge_plain_view *view);
-
-/* The key for an image that has none, of 16 bytes: derived from the first device key and the
- * image's hash, info "kedge-old-image"; never stored. */
-#define KEDGE_DERIVED_KEY 16
-int kedge_image_derive(const struct kedge_device_keys *keys, struct kedge_bytes hash,
-                       struct kedge_buf content);
 
 #endif

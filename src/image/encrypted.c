@@ -1,39 +1,68 @@
 /* The content key of an image and a plain view of it. */
 #include "kedge/encrypted.h"
 
-#include <string.h>
-
 /* Unwrapping costs a key agreement, and a hostile image may carry hundreds of key TLVs. */
 #define TRIES 4
 
-int kedge_image_unwrap(const struct kedge_source *source, const struct kedge_image *image,
-                       const struct kedge_device_keys *keys, uint8_t *record,
-                       struct kedge_buf *content)
+#define KEY   1
+#define SIZE  2
+#define FROM  4
+#define TO    8
+
+int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record,
+                            const struct kedge_device_keys *keys)
 {
-    struct kedge_tlv_walk walk;
+    static const uint8_t own[] = {'k', 'e', 'd', 'g', 'e', '-', 'o', 'l',
+                                  'd', '-', 'i', 'm', 'a', 'g', 'e'};
+    uint8_t content[KEDGE_CIPHER_KEY_MAX];
+    const struct kedge_buf key = kedge_buf(content, record[KEY] == 32 ? 32 : 16);
+    const struct kedge_bytes data =
+        kedge_bytes(record + KEDGE_KEY_RECORD_DATA, kedge_le16(record + SIZE));
+    const int error = record[0] != 0
+                          ? kedge_key_unwrap(keys, record[0], kedge_info_image, data, key)
+                          : kedge_key_derive(keys, data, kedge_bytes(own, sizeof(own)), key);
+
+    view->from = kedge_le32(record + FROM);
+    view->to = kedge_le32(record + TO);
+    if (error == 0) {
+        view->cipher->start(&view->state, kedge_bytes(content, key.size));
+    }
+    kedge_wipe(content, sizeof(content));
+    return error;
+}
+
+/* The next key TLV that fits a record, into it. 1, 0: no more, negative: an error. */
+static int next_wrapped(struct kedge_tlv_walk *walk, uint8_t *record)
+{
     struct kedge_tlv tlv;
-    unsigned tries = TRIES;
     int more;
 
-    content->size = kedge_image_key_size(image);
-    kedge_tlv_start(&walk, source, image);
-    while ((more = kedge_tlv_next(&walk, &tlv)) > 0 && tries != 0) {
-        if (tlv.type < KEDGE_TLV_ENC_RSA || tlv.type > KEDGE_TLV_ENC_X25519_SHA512 ||
-            tlv.size > KEDGE_WRAPPED_MAX) {
-            continue;
+    while ((more = kedge_tlv_next(walk, &tlv)) > 0) {
+        if (tlv.type >= KEDGE_TLV_ENC_RSA && tlv.type <= KEDGE_TLV_ENC_X25519_SHA512 &&
+            tlv.size <= KEDGE_WRAPPED_MAX) {
+            record[0] = (uint8_t)tlv.type;
+            kedge_put_le16(record + SIZE, tlv.size);
+            more = walk->source->read(walk->source->ctx, tlv.at,
+                                      kedge_buf(record + KEDGE_KEY_RECORD_DATA, tlv.size));
+            return more == 0 ? 1 : more;
         }
-        const int error = source->read(source->ctx, tlv.at, kedge_buf(record + 4, tlv.size));
+    }
+    return more;
+}
 
-        if (error != 0) {
-            return error;
-        }
-        kedge_put_le16(record, tlv.type);
-        kedge_put_le16(record + 2, tlv.size);
-        if (kedge_key_unwrap(keys, tlv.type, kedge_info_image, kedge_bytes(record + 4, tlv.size),
-                             *content) == 0) {
+static int open_wrapped(struct kedge_plain_view *view, const struct kedge_image *image,
+                        const struct kedge_device_keys *keys, uint8_t *record)
+{
+    struct kedge_tlv_walk walk;
+    int more = 1;
+
+    record[KEY] = (image->flags & KEDGE_IMAGE_AES256) != 0 ? 32 : 16;
+    kedge_tlv_start(&walk, &view->inner, image);
+    for (unsigned i = 0; i < TRIES && more > 0; i++) {
+        more = next_wrapped(&walk, record);
+        if (more > 0 && kedge_plain_view_reopen(view, record, keys) == 0) {
             return 0;
         }
-        tries--;
     }
     return more < 0 ? more : KEDGE_E_KEY;
 }
@@ -42,44 +71,20 @@ int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_imag
                           const struct kedge_device_keys *keys, enum kedge_lies lies,
                           uint8_t *record)
 {
-    uint8_t content[KEDGE_CIPHER_KEY_MAX];
-    struct kedge_buf key = kedge_buf(content, KEDGE_DERIVED_KEY);
-    int error;
-
+    kedge_put_le32(record + FROM, image->header_size);
+    kedge_put_le32(record + TO, image->tlv_at);
     if (lies == KEDGE_LIES_WRAPPED) {
-        error = kedge_image_unwrap(&view->inner, image, keys, record, &key);
-    } else {
-        error = kedge_image_hash(&view->inner, image, record + 4);
-        if (error >= 0) {
-            kedge_put_le16(record, 0);
-            kedge_put_le16(record + 2, (uint16_t)error);
-            error = kedge_image_derive(keys, kedge_bytes(record + 4, (size_t)error), key);
-        }
+        return open_wrapped(view, image, keys, record);
     }
-    view->from = image->header_size;
-    view->to = image->tlv_at;
-    if (error == 0) {
-        view->cipher->start(&view->state, kedge_bytes(content, key.size));
-    }
-    kedge_wipe(content, sizeof(content));
-    return error;
-}
+    const int size = kedge_image_hash(&view->inner, image, record + KEDGE_KEY_RECORD_DATA);
 
-int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record, size_t key_size,
-                            const struct kedge_device_keys *keys)
-{
-    uint8_t content[KEDGE_CIPHER_KEY_MAX];
-    const uint16_t type = kedge_le16(record);
-    const struct kedge_bytes data = kedge_bytes(record + 4, kedge_le16(record + 2));
-    const struct kedge_buf key = kedge_buf(content, type != 0 ? key_size : KEDGE_DERIVED_KEY);
-    const int error = type != 0 ? kedge_key_unwrap(keys, type, kedge_info_image, data, key)
-                                : kedge_image_derive(keys, data, key);
-
-    if (error == 0) {
-        view->cipher->start(&view->state, kedge_bytes(content, key.size));
+    if (size < 0) {
+        return size;
     }
-    kedge_wipe(content, sizeof(content));
-    return error;
+    record[0] = 0;
+    record[KEY] = 16;
+    kedge_put_le16(record + SIZE, (uint16_t)size);
+    return kedge_plain_view_reopen(view, record, keys);
 }
 
 void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at, struct kedge_buf data)
@@ -116,13 +121,4 @@ static int read_plain(const void *ctx, uint32_t at, struct kedge_buf to)
 struct kedge_source kedge_plain_view_source(const struct kedge_plain_view *view)
 {
     return (struct kedge_source){.read = read_plain, .ctx = view, .size = view->inner.size};
-}
-
-int kedge_image_derive(const struct kedge_device_keys *keys, struct kedge_bytes hash,
-                       struct kedge_buf content)
-{
-    static const uint8_t label[] = {'k', 'e', 'd', 'g', 'e', '-', 'o', 'l',
-                                    'd', '-', 'i', 'm', 'a', 'g', 'e'};
-
-    return kedge_key_derive(keys, hash, kedge_bytes(label, sizeof(label)), content);
 }

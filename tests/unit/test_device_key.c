@@ -191,19 +191,15 @@ static int open_image(const struct kedge_source *source, const struct kedge_devi
 {
     struct kedge_image image;
     uint8_t record[KEDGE_KEY_RECORD];
-    uint8_t content[KEDGE_CIPHER_KEY_MAX];
-    struct kedge_buf key = kedge_buf(content, 0);
 
     assert_int_equal(kedge_image_parse(source, &image), KEDGE_IMAGE_GOOD);
     assert_true(kedge_image_is_encrypted(&image));
-    const int error = kedge_image_unwrap(source, &image, keys, record, &key);
+    *view = (struct kedge_plain_view){.inner = *source, .cipher = &kedge_aes_tables};
+    const int error = kedge_plain_view_open(view, &image, keys, KEDGE_LIES_WRAPPED, record);
 
-    if (error == 0) {
-        *view = (struct kedge_plain_view){.inner = *source,
-                                          .cipher = &kedge_aes_tables,
-                                          .from = image.header_size,
-                                          .to = image.tlv_at};
-        view->cipher->start(&view->state, kedge_bytes(content, key.size));
+    if (error == 0) { /* and again by what the journal keeps of it */
+        kedge_wipe(&view->state, sizeof(view->state));
+        assert_int_equal(kedge_plain_view_reopen(view, record, keys), 0);
     }
     return error;
 }
@@ -285,7 +281,6 @@ static void hostile_wrapped_keys(void **state)
         uint8_t content[FIXTURE_MAX];
         uint8_t record[KEDGE_KEY_RECORD + 1];
         uint8_t key[KEDGE_CIPHER_KEY_MAX];
-        struct kedge_buf out = kedge_buf(key, 0);
         const size_t size = fixture_load(images[i].image, content);
         const struct fixture_source memory = {.at = content, .size = (uint32_t)size};
         const struct kedge_source source = fixture_source(&memory);
@@ -294,41 +289,44 @@ static void hostile_wrapped_keys(void **state)
 
         load_device(images[i].device, &device);
         assert_int_equal(kedge_image_parse(&source, &image), KEDGE_IMAGE_GOOD);
-        assert_int_equal(kedge_image_unwrap(&source, &image, &device.keys, record, &out), 0);
-        const uint16_t type = kedge_le16(record);
+        struct kedge_plain_view view = {.inner = source, .cipher = &kedge_aes};
+
+        assert_int_equal(
+            kedge_plain_view_open(&view, &image, &device.keys, KEDGE_LIES_WRAPPED, record), 0);
+        const uint16_t type = record[0];
+        const struct kedge_buf out = kedge_buf(key, record[1]);
         const size_t wrapped = kedge_le16(record + 2);
+        uint8_t *const data = record + KEDGE_KEY_RECORD_DATA;
 
         /* every bit where it is cheap, some where each costs a key agreement */
         for (size_t bit = 0; bit < 8 * wrapped; bit += type == KEDGE_TLV_ENC_KW ? 1 : 37) {
-            record[4 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            data[bit / 8] ^= (uint8_t)(1u << bit % 8);
             const int error =
-                kedge_key_unwrap(&device.keys, type, kedge_info_image,
-                                 kedge_bytes(record + 4, wrapped), kedge_buf(key, out.size));
+                kedge_key_unwrap(&device.keys, type, kedge_info_image, kedge_bytes(data, wrapped),
+                                 kedge_buf(key, out.size));
 
             /* the top bit of an X25519 point is ignored (RFC 7748, 5) */
             const bool ignored = type >= KEDGE_TLV_ENC_X25519 && bit == 255;
 
             assert_true(ignored || error == KEDGE_E_KEY || error == KEDGE_E_FORMAT);
             assert_true(ignored || kedge_all(kedge_bytes(key, out.size), 0));
-            record[4 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         for (size_t n = 0; n <= KEDGE_WRAPPED_MAX; n++) {
             if (n != wrapped) {
                 assert_int_equal(kedge_key_unwrap(&device.keys, type, kedge_info_image,
-                                                  kedge_bytes(record + 4, n),
-                                                  kedge_buf(key, out.size)),
+                                                  kedge_bytes(data, n), kedge_buf(key, out.size)),
                                  KEDGE_E_FORMAT);
             }
         }
         if (type >= KEDGE_TLV_ENC_P256) {
             assert_int_equal(kedge_key_unwrap(&device.keys, type, kedge_bytes("sealed file", 11),
-                                              kedge_bytes(record + 4, wrapped),
-                                              kedge_buf(key, out.size)),
+                                              kedge_bytes(data, wrapped), kedge_buf(key, out.size)),
                              KEDGE_E_KEY);
         }
         /* the other length of key: not of this one's */
         assert_true(kedge_key_unwrap(&device.keys, type, kedge_info_image,
-                                     kedge_bytes(record + 4, wrapped),
+                                     kedge_bytes(data, wrapped),
                                      kedge_buf(key, 48 - out.size)) < 0);
     }
 }
@@ -359,6 +357,7 @@ static void derived_keys_differ(void **state)
     static const char *const devices[] = {"enc.pem", "enc_x25519.pem", "enc_rsa.pem", "enc_kw.b64"};
     uint8_t seen[8][16];
     const struct kedge_device_keys none = {NULL, 0};
+    const struct kedge_bytes use = kedge_bytes("kedge-old-image", 15);
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
@@ -368,21 +367,22 @@ static void derived_keys_differ(void **state)
 
         load_device(devices[i], &device);
         assert_int_equal(
-            kedge_image_derive(&device.keys, kedge_bytes(hash, 32), kedge_buf(seen[2 * i], 16)), 0);
+            kedge_key_derive(&device.keys, kedge_bytes(hash, 32), use, kedge_buf(seen[2 * i], 16)),
+            0);
         assert_int_equal(
-            kedge_image_derive(&device.keys, kedge_bytes(hash, 32), kedge_buf(again, 16)), 0);
+            kedge_key_derive(&device.keys, kedge_bytes(hash, 32), use, kedge_buf(again, 16)), 0);
         assert_memory_equal(seen[2 * i], again, 16);
         hash[31] = 1;
-        assert_int_equal(
-            kedge_image_derive(&device.keys, kedge_bytes(hash, 64), kedge_buf(seen[2 * i + 1], 16)),
-            0);
+        assert_int_equal(kedge_key_derive(&device.keys, kedge_bytes(hash, 64), use,
+                                          kedge_buf(seen[2 * i + 1], 16)),
+                         0);
     }
     for (size_t i = 0; i < 8; i++) {
         for (size_t j = 0; j < i; j++) {
             assert_memory_not_equal(seen[i], seen[j], 16);
         }
     }
-    assert_int_equal(kedge_image_derive(&none, kedge_bytes(seen, 32), kedge_buf(seen[0], 16)),
+    assert_int_equal(kedge_key_derive(&none, kedge_bytes(seen, 32), use, kedge_buf(seen[0], 16)),
                      KEDGE_E_NONE);
 }
 
