@@ -74,6 +74,12 @@ KEDGE_INLINE void kedge_put_le32(uint8_t *p, uint32_t v)
     __builtin_memcpy(p, &le, sizeof(le));
 }
 
+static inline void kedge_put_be32(uint8_t *p, uint32_t v)
+{
+    const uint32_t be = kedge_be32((const uint8_t *)&v);
+    __builtin_memcpy(p, &be, sizeof(be));
+}
+
 static inline void kedge_put_be16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8);

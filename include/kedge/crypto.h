@@ -25,13 +25,10 @@ extern const struct kedge_hash kedge_sha256, kedge_sha384, kedge_sha512;
 /* The digest of `of`, whose bytes are all here. */
 void kedge_hash_once(const struct kedge_hash *hash, struct kedge_bytes of, uint8_t *digest);
 
-/* A message too long to be in memory: a signature over the message itself asks for its digest. */
-struct kedge_message {
-    /* Hash of `lead` followed by the message, by the hash of the signature type; 0, or KEDGE_E_IO
-     * when the message could not be read. */
-    int (*digest)(const void *ctx, struct kedge_bytes lead, uint8_t *digest);
-    const void *ctx;
-};
+/* A message too long to be in memory: a signature over the message itself asks for the digest of `lead`
+ * and the message, by the hash of the signature type. 0, or KEDGE_E_IO when the message could not be
+ * read. src/image/pure.c has it, for images; it is linked only with a table that has verify_pure. */
+int kedge_message_digest(const void *message, struct kedge_bytes lead, uint8_t *digest);
 
 struct kedge_signature {
     uint16_t tlv; /* signature TLV: 0x20 RSA-2048-PSS, 0x22 ECDSA, 0x23 RSA-3072-PSS, 0x24 Ed25519 */
@@ -41,9 +38,8 @@ struct kedge_signature {
      * inputs hostile. */
     int (*verify)(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature);
     /* The same for a signature over the message itself (SIG_PURE); NULL: there is no such thing.
-     * `signature` may lie in memory that message->digest overwrites. */
-    int (*verify_pure)(struct kedge_bytes key, struct kedge_bytes signature,
-                       const struct kedge_message *message);
+     * `signature` may lie in memory that kedge_message_digest() overwrites. */
+    int (*verify_pure)(struct kedge_bytes key, struct kedge_bytes signature, const void *message);
 };
 
 /* Which library is behind which table, and why: docs/decisions/0001-crypto-libraries.md. For

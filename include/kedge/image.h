@@ -94,31 +94,32 @@ struct kedge_verify {
     uint8_t digest_size;
     uint8_t key_index; /* which key it was */
     bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
-    bool has_counter;
-    uint32_t counter; /* security counter TLV */
+    uint32_t counter; /* security counter TLV; 0: none */
     struct kedge_image image;
     /* in */
     const struct kedge_key *keys;
     size_t key_count;
     /* Read buffer, at least 256 bytes, 512 with an RSA-3072 key; more is faster. */
     struct kedge_buf scratch;
-    /* Empty, or a digest whose signature was good before, in this power-on: when the image has it,
-     * the hash is checked, the signature not computed again. */
-    struct kedge_bytes known;
     /* Sees every byte of the image, [0, image.size), in order, exactly as it was hashed (and the
-     * unhashed TLVs behind), once; NULL: nobody looks. Negative: stop with UNREADABLE. */
+     * unhashed TLVs behind), once; again from 0 when the image is read again. No piece crosses a
+     * multiple of scratch.size. NULL: nobody looks. Negative: stop with UNREADABLE. */
     int (*tap)(void *ctx, uint32_t at, struct kedge_bytes data);
     void *tap_ctx;
     /* out */
     uint8_t digest[KEDGE_DIGEST_MAX];
+    /* kept from one verification to the next, zeros at first: the digest whose signature was good.
+     * When an image has it, the hash is checked, the signature not computed again. */
+    uint8_t trusted[KEDGE_DIGEST_MAX];
 };
 /* Parse, hash, compare, check a signature by one of the keys. Requires: source and the inputs of *v.
  * Ensures: GOOD only when one of the keys signed exactly the bytes that the tap saw; the outputs
  * of *v are meaningful from BAD_HASH on (they come from the hashed bytes), version and sizes from
  * BAD_TLV on. Checks are made in the order of the verdicts; COUNTER, DEPENDENCY, DOWNGRADE and
  * PLAIN are the caller's to judge, and whether load_address fits when ROM_FIXED is set.
- *   - The image hash that counts is the first one (0x10..0x12) that goes with one of the keys; it
- *     must be there once. An image with other hashes only gives UNKNOWN_KEY.
+ *   - The image hash that counts is the one that goes with the first of the keys that has one here
+ *     (0x10..0x12); it must be there once. An image with other hashes only gives UNKNOWN_KEY. An image
+ *     that says UNKNOWN_KEY is read again, by the tap too, for the next key with another hash.
  *   - KEYHASH or PUBKEY names the key of the next signature; of several such pairs any good one by
  *     a known key authenticates (at most 4 are computed). Those areas are not signed: unknown
  *     entries in them are ignored.

@@ -84,7 +84,6 @@ struct kedge_engine {
     struct kedge_source source;
     struct kedge_verify verify;        /* keys; result of the last look */
     struct kedge_journal journal;      /* body.at is the plan */
-    uint8_t trusted[KEDGE_DIGEST_MAX]; /* digest that a signature vouched for in this power-on */
 };
 
 const struct kedge_slot *kedge_engine_slot(const struct kedge_engine *engine, unsigned name);

@@ -28,13 +28,13 @@ const struct kedge_part_times board_times[KEDGE_DEVICES] = {
 
 /* W25Q80 (1 MiB, as large as the internal flash that it stands for) and W25Q64, by their tables:
  * QEMU 7.2's have no SFDP. */
-#define W25Q(model, code, bytes)                                                                   \
+#define W25Q(code, bytes)                                                                          \
     {                                                                                              \
-        .id = {0xEF, 0x40, (code)}, .name = (model), .size = (bytes), .erase_size = 4096,          \
+        .id = {0xEF, 0x40, (code)}, .page_size = 256, .size = (bytes), .erase_size = 4096,         \
         .erase_max_us = 400000, .block_max_us = 2000000, .page_max_us = 3000                       \
     }
-static const struct kedge_spinor_part w25q80 = W25Q("W25Q80BL", 0x14, 0x100000);
-static const struct kedge_spinor_part w25q64 = W25Q("W25Q64", 0x17, 0x800000);
+static const struct kedge_spinor_part w25q80 = W25Q(0x14, 0x100000);
+static const struct kedge_spinor_part w25q64 = W25Q(0x17, 0x800000);
 
 static struct kedge_spinor internal_nor, external_nor;
 static uint8_t ring[UART_RING];

@@ -13,7 +13,9 @@ struct kedge_spinor_part kedge_sim_driver_part(const struct kedge_sim_part *part
             return *known[i];
     memset(&made, 0, sizeof made);
     memcpy(made.id, part->id, sizeof made.id);
-    made.name = part->name;
+    made.flags = part->block64_us != 0 ? KEDGE_SPINOR_32K | KEDGE_SPINOR_64K : 0;
+    made.page_size = (uint16_t)part->geometry.page_size;
+    made.erase = kedge_spinor_erase_blocks;
     made.size = part->geometry.size;
     made.erase_size = part->geometry.erase_size;
     made.erase_max_us = part->erase_max_us;

@@ -34,8 +34,7 @@ static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedg
                : KEDGE_E_SIGNATURE;
 }
 
-static int verify_pure(struct kedge_bytes key, struct kedge_bytes signature,
-                       const struct kedge_message *message)
+static int verify_pure(struct kedge_bytes key, struct kedge_bytes signature, const void *message)
 {
     const uint8_t *const point = unpack(key);
     uint8_t kept[SIGNATURE_SIZE];
@@ -49,7 +48,7 @@ static int verify_pure(struct kedge_bytes key, struct kedge_bytes signature,
     memcpy(kept, signature.at, sizeof(kept));
     memcpy(lead, kept, SIGNATURE_SIZE / 2);
     memcpy(lead + SIGNATURE_SIZE / 2, point, KEY_SIZE);
-    const int error = message->digest(message->ctx, kedge_bytes(lead, sizeof(lead)), digest);
+    const int error = kedge_message_digest(message, kedge_bytes(lead, sizeof(lead)), digest);
 
     if (error != 0) {
         return error;

@@ -9,11 +9,11 @@
  * 4 address bytes in the high half. */
 #include "kedge/spinor.h"
 
+#include <string.h>
+
 #define READ                0x1303
 #define PROGRAM             0x1202
 #define ERASE               0x2120
-#define ERASE_32K           0x5C52
-#define ERASE_64K           0xDCD8
 
 #define WRITE_STATUS        0x01
 #define READ_STATUS         0x05
@@ -28,14 +28,13 @@
 #define MX_HIGH_PERFORMANCE 0x02 /* in configuration register 2 */
 
 #define TRIES               4
-#define RELEASE_US          50        /* tRES1: MX25R 35, W25Q 3, GD25 20 */
-#define CONFIG_MAX_US       60000     /* tW: MX25R 30 ms */
-#define LARGE               0x1000000 /* above it an address has four bytes */
+#define RELEASE_US          50    /* tRES1: MX25R 35, W25Q 3, GD25 20 */
+#define CONFIG_MAX_US       60000 /* tW: MX25R 30 ms */
 
 static int transact(const struct kedge_spinor *nor, struct kedge_bytes head, struct kedge_bytes out,
                     struct kedge_buf in)
 {
-    return nor->bus->transact(nor->bus->ctx, head, out, in) == 0 ? 0 : KEDGE_E_IO;
+    return nor->bus->transact(nor->bus->ctx, head, out, in);
 }
 
 /* A command of one byte, and its answer. */
@@ -48,17 +47,15 @@ static int command_at(const struct kedge_spinor *nor, uint32_t command, uint32_t
                       struct kedge_bytes out, struct kedge_buf in)
 {
     uint8_t head[5];
-    unsigned n = 1;
+    unsigned skip = 1; /* an address of three bytes: the command takes the place of the fourth */
 
-    head[0] = (uint8_t)command;
-    if (nor->geometry.size > LARGE) {
-        head[0] = (uint8_t)(command >> 8);
-        head[n++] = (uint8_t)(at >> 24);
+    kedge_put_be32(head + 1, at);
+    if (nor->part->size > KEDGE_SPINOR_LARGE) {
+        command >>= 8;
+        skip = 0;
     }
-    head[n++] = (uint8_t)(at >> 16);
-    head[n++] = (uint8_t)(at >> 8);
-    head[n++] = (uint8_t)at;
-    return transact(nor, kedge_bytes(head, n), out, in);
+    head[skip] = (uint8_t)command;
+    return transact(nor, kedge_bytes(head + skip, sizeof head - skip), out, in);
 }
 
 /* The status register is sent again and again; a bit flipped on the bus loses against two. */
@@ -91,7 +88,6 @@ static int wait_ready(struct kedge_spinor *nor)
         }
         nor->bus->wait_us(nor->bus->ctx, step);
     }
-    nor->alive = 0;
     nor->error = KEDGE_E_BUSY;
     return KEDGE_E_BUSY;
 }
@@ -100,7 +96,7 @@ static int ready(void *ctx)
 {
     struct kedge_spinor *nor = ctx;
 
-    return nor->alive ? wait_ready(nor) : nor->error;
+    return nor->error == 0 ? wait_ready(nor) : nor->error;
 }
 
 /* Set the write-enable latch and see that it is set; a chip refuses protected blocks silently, so
@@ -123,9 +119,8 @@ static int enable_write(const struct kedge_spinor *nor)
     return KEDGE_E_DEAD;
 }
 
-/* One program or erase command; the chip works on when this returns. */
-static int post(struct kedge_spinor *nor, uint32_t command, uint32_t at, struct kedge_bytes out,
-                uint32_t max_us)
+int kedge_spinor_post(struct kedge_spinor *nor, uint32_t command, uint32_t at,
+                      struct kedge_bytes out, uint32_t max_us)
 {
     int error = ready(nor);
 
@@ -150,12 +145,13 @@ static int program(void *ctx, uint32_t at, struct kedge_bytes from)
     struct kedge_spinor *nor = ctx;
 
     while (from.size > 0) {
-        uint32_t size = nor->geometry.page_size - (at & (nor->geometry.page_size - 1));
+        uint32_t size = nor->part->page_size - (at & (nor->part->page_size - 1));
         int error;
 
         if (size > from.size)
             size = (uint32_t)from.size;
-        error = post(nor, PROGRAM, at, kedge_bytes(from.at, size), nor->page_max_us);
+        error = kedge_spinor_post(nor, PROGRAM, at, kedge_bytes(from.at, size),
+                                  nor->part->page_max_us);
         if (error != 0)
             return error;
         at += size;
@@ -167,27 +163,13 @@ static int program(void *ctx, uint32_t at, struct kedge_bytes from)
 static int erase(void *ctx, uint32_t at, uint32_t size)
 {
     struct kedge_spinor *nor = ctx;
+    int error = 0;
 
-    while (size > 0) {
-        uint32_t command = ERASE_64K, block = 0x10000, max_us = nor->block_max_us;
-        int error;
-
-        if ((nor->blocks & 2) == 0 || (at & (block - 1)) != 0 || size < block) {
-            command = ERASE_32K;
-            block = 0x8000;
-            if ((nor->blocks & 1) == 0 || (at & (block - 1)) != 0 || size < block) {
-                command = ERASE;
-                block = nor->geometry.erase_size;
-                max_us = nor->erase_max_us;
-            }
-        }
-        error = post(nor, command, at, kedge_bytes(NULL, 0), max_us);
-        if (error != 0)
-            return error;
-        at += block;
-        size -= block;
-    }
-    return 0;
+    if (nor->part->erase != NULL)
+        return nor->part->erase(nor, at, size);
+    for (const uint32_t end = at + size; error == 0 && at != end; at += nor->part->erase_size)
+        error = kedge_spinor_post(nor, ERASE, at, kedge_bytes(NULL, 0), nor->part->erase_max_us);
+    return error;
 }
 
 /* A part with an id must show exactly that one; a flipped bit gets another try. */
@@ -213,38 +195,22 @@ static int check_id(const struct kedge_spinor *nor)
 }
 
 /* The MX25R wakes in low-power mode. Configuration register 1 holds a bit that can be set only
- * once in the chip's life, so it is written back only when two readings agree. Failing is no error:
- * the chip is slow, and the time limits cover that. */
+ * once in the chip's life, so what was read is written back only when two readings agree. Failing is
+ * no error: the chip is slow, and the time limits cover that. */
 static void set_high_performance(struct kedge_spinor *nor)
 {
-    uint8_t a[3], b[2], status;
+    static const uint8_t command = WRITE_STATUS;
+    uint8_t r[2][4]; /* status, configuration 1 and 2, nothing */
 
-    if (ask(nor, READ_CONFIG, a + 1, 2) != 0 || ask(nor, READ_CONFIG, b, 2) != 0 || a[1] != b[0] ||
-        a[2] != b[1] || (a[2] & MX_HIGH_PERFORMANCE) != 0)
+    for (unsigned i = 0; i < 2; i++)
+        if (ask(nor, READ_STATUS, r[i], 1) != 0 || ask(nor, READ_CONFIG, r[i] + 1, 2) != 0)
+            return;
+    if (memcmp(r[0], r[1], 3) != 0 || (r[0][2] & MX_HIGH_PERFORMANCE) != 0 ||
+        enable_write(nor) != 0)
         return;
-    if (enable_write(nor) != 0 || read_status(nor, &status) != 0)
-        return;
-    a[0] = (uint8_t)(status & ~(BUSY | ENABLED));
-    a[2] |= MX_HIGH_PERFORMANCE;
-    status = WRITE_STATUS;
-    if (transact(nor, kedge_bytes(&status, 1), kedge_bytes(a, 3), kedge_buf(NULL, 0)) == 0)
+    r[0][2] |= MX_HIGH_PERFORMANCE;
+    if (transact(nor, kedge_bytes(&command, 1), kedge_bytes(r[0], 3), kedge_buf(NULL, 0)) == 0)
         nor->pending_max_us = CONFIG_MAX_US;
-}
-
-/* What the table knows; for a generic part a guess that nothing uses before SFDP replaced it. */
-static void use_table(struct kedge_spinor *nor)
-{
-    const struct kedge_spinor_part *part = nor->part;
-
-    nor->geometry.size = part->size;
-    nor->geometry.erase_size = part->erase_size;
-    nor->geometry.page_size = 256;
-    nor->geometry.write_block = 1;
-    nor->geometry.erased = 0xFF;
-    nor->erase_max_us = part->erase_max_us;
-    nor->block_max_us = part->block_max_us;
-    nor->page_max_us = part->page_max_us;
-    nor->blocks = part->block_max_us != 0 ? 3 : 0;
 }
 
 static int identify(struct kedge_spinor *nor)
@@ -255,28 +221,23 @@ static int identify(struct kedge_spinor *nor)
         return error;
     nor->bus->wait_us(nor->bus->ctx, RELEASE_US);
     /* a warm reset may have left the longest of all running */
-    nor->pending_max_us = nor->block_max_us + nor->erase_max_us;
+    nor->pending_max_us = nor->part->block_max_us + nor->part->erase_max_us;
     error = wait_ready(nor);
     if (error == 0)
         error = check_id(nor);
     if (error == 0 && nor->part->sfdp != NULL)
         error = nor->part->sfdp(nor);
-    if (error != 0)
-        return error;
-    if (nor->geometry.size > LARGE)
-        nor->blocks &= 2; /* few of the large chips have 5Ch */
-    if ((nor->part->flags & KEDGE_SPINOR_MX_HIGH_PERFORMANCE) != 0)
+    if (error == 0 && (nor->part->flags & KEDGE_SPINOR_MX_HIGH_PERFORMANCE) != 0)
         set_high_performance(nor);
-    return 0;
+    return error;
 }
 
 static int probe(void *ctx)
 {
     struct kedge_spinor *nor = ctx;
 
-    use_table(nor);
+    nor->part = nor->entry;
     nor->error = identify(nor);
-    nor->alive = nor->error == 0;
     return nor->error;
 }
 
@@ -286,13 +247,15 @@ const struct kedge_flash_ops kedge_spinor_ops = {
 int kedge_spinor_open(struct kedge_spinor *nor, const struct kedge_spi_bus *bus,
                       const struct kedge_spinor_part *part, struct kedge_flash *flash)
 {
-    int error;
-
     nor->bus = bus;
-    nor->part = part;
-    error = probe(nor);
+    nor->entry = part;
+    (void)probe(nor);
     flash->ops = &kedge_spinor_ops;
     flash->ctx = nor;
-    flash->geometry = nor->geometry;
-    return error;
+    flash->geometry = (struct kedge_geometry){.size = nor->part->size,
+                                              .erase_size = nor->part->erase_size,
+                                              .page_size = nor->part->page_size,
+                                              .write_block = 1,
+                                              .erased = 0xFF};
+    return nor->error;
 }

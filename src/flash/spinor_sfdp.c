@@ -68,12 +68,12 @@ static void take_erases(struct facts *facts, const uint8_t *w8, bool timed, uint
             facts->erase_size = 4096;
             facts->erase_max_us = larger(facts->erase_max_us, us);
         } else if (key == 0x0F52 || key == 0x10D8) {
-            facts->blocks |= key == 0x0F52 ? 1 : 2;
+            facts->blocks |= key == 0x0F52 ? KEDGE_SPINOR_32K : KEDGE_SPINOR_64K;
             facts->block_max_us = larger(facts->block_max_us, us);
         }
     }
     if (facts->erase_size == 0 && facts->blocks != 0)
-        facts->erase_size = (facts->blocks & 1) != 0 ? 0x8000 : 0x10000;
+        facts->erase_size = (facts->blocks & KEDGE_SPINOR_32K) != 0 ? 0x8000 : 0x10000;
 }
 
 static void take_page(struct facts *facts, uint32_t w11)
@@ -135,12 +135,14 @@ int kedge_spinor_sfdp(struct kedge_spinor *nor)
         return error;
     if (!generic && a.size != nor->part->size)
         return KEDGE_E_FOREIGN;
-    nor->geometry.size = a.size;
-    nor->geometry.erase_size = a.erase_size;
-    nor->geometry.page_size = a.page_size;
-    nor->erase_max_us = a.erase_max_us;
-    nor->block_max_us = a.block_max_us;
-    nor->page_max_us = a.page_max_us;
-    nor->blocks = (uint8_t)a.blocks;
+    nor->found = *nor->part;
+    nor->found.flags = (uint8_t)((nor->part->flags & KEDGE_SPINOR_MX_HIGH_PERFORMANCE) | a.blocks);
+    nor->found.page_size = (uint16_t)a.page_size;
+    nor->found.size = a.size;
+    nor->found.erase_size = a.erase_size;
+    nor->found.erase_max_us = a.erase_max_us;
+    nor->found.block_max_us = a.block_max_us;
+    nor->found.page_max_us = a.page_max_us;
+    nor->part = &nor->found;
     return 0;
 }

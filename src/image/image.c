@@ -7,8 +7,15 @@
 
 #define MAGIC_V1 0x96f3b83cu
 
-void kedge_header_decode(const uint8_t *header, struct kedge_image *image)
+enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
+                                       struct kedge_image *image)
 {
+    const uint32_t encrypted = KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256;
+    const uint32_t magic = kedge_le32(header);
+
+    if (magic != KEDGE_IMAGE_MAGIC) {
+        return magic == MAGIC_V1 ? KEDGE_IMAGE_BAD_HEADER : KEDGE_IMAGE_ABSENT;
+    }
     image->load_address = kedge_le32(header + 4);
     image->header_size = kedge_le16(header + 8);
     image->protected_size = kedge_le16(header + 10);
@@ -18,6 +25,14 @@ void kedge_header_decode(const uint8_t *header, struct kedge_image *image)
     image->version.minor = header[21];
     image->version.revision = kedge_le16(header + 22);
     image->version.build = kedge_le32(header + 24);
+    image->tlv_at = image->header_size + image->payload_size;
+    if (image->header_size < KEDGE_HEADER_SIZE || image->payload_size == 0 ||
+        (image->flags & encrypted) == encrypted) {
+        return KEDGE_IMAGE_BAD_HEADER;
+    }
+    return image->header_size > most || image->payload_size > most - image->header_size
+               ? KEDGE_IMAGE_TOO_LARGE
+               : KEDGE_IMAGE_GOOD;
 }
 
 /* Reads the info header at `at`: *total is the area's size, itself included, if its magic is right
@@ -64,7 +79,6 @@ static enum kedge_verdict check_areas(const struct kedge_source *source, struct 
 
 enum kedge_verdict kedge_image_parse(const struct kedge_source *source, struct kedge_image *image)
 {
-    const uint32_t encrypted = KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256;
     uint8_t header[KEDGE_HEADER_SIZE];
 
     if (source->size < sizeof(header)) {
@@ -73,22 +87,9 @@ enum kedge_verdict kedge_image_parse(const struct kedge_source *source, struct k
     if (source->read(source->ctx, 0, kedge_buf(header, sizeof(header))) != 0) {
         return KEDGE_IMAGE_UNREADABLE;
     }
-    const uint32_t magic = kedge_le32(header);
+    const enum kedge_verdict verdict = kedge_header_decode(header, source->size, image);
 
-    if (magic != KEDGE_IMAGE_MAGIC) {
-        return magic == MAGIC_V1 ? KEDGE_IMAGE_BAD_HEADER : KEDGE_IMAGE_ABSENT;
-    }
-    kedge_header_decode(header, image);
-    if (image->header_size < sizeof(header) || image->payload_size == 0 ||
-        (image->flags & encrypted) == encrypted) {
-        return KEDGE_IMAGE_BAD_HEADER;
-    }
-    if (image->header_size > source->size ||
-        image->payload_size > source->size - image->header_size) {
-        return KEDGE_IMAGE_TOO_LARGE;
-    }
-    image->tlv_at = image->header_size + image->payload_size;
-    return check_areas(source, image);
+    return verdict != KEDGE_IMAGE_GOOD ? verdict : check_areas(source, image);
 }
 
 void kedge_tlv_start(struct kedge_tlv_walk *walk, const struct kedge_source *source,

@@ -21,8 +21,10 @@
 #define KEDGE_TLV_DEPENDENCY  0x40u
 #define KEDGE_TLV_COUNTER     0x50u
 
-/* The 32 bytes of a header into the fields that come from it; nothing is judged. */
-void kedge_header_decode(const uint8_t *header, struct kedge_image *image);
+/* The 32 bytes of a header into the fields that come from it, of an image that may have `most` bytes:
+ * GOOD, ABSENT, BAD_HEADER, TOO_LARGE. */
+enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
+                                       struct kedge_image *image);
 
 /* A pass reads every byte once, and what it hashes, shows to the tap and parses is that byte: flash
  * that reads differently the next time cannot give one image to the hash and another to the parser.
@@ -31,16 +33,15 @@ void kedge_header_decode(const uint8_t *header, struct kedge_image *image);
  *   '----------- hashed --------------'      seen by the tap only */
 struct kedge_pass {
     const struct kedge_source *source;
-    struct kedge_verify *verify; /* image parsed; scratch, tap; counter goes there */
+    struct kedge_verify *verify; /* what is read of the image goes there; scratch, tap */
     const struct kedge_hash *hash;
     struct kedge_hash_state *state; /* NULL: what is read is not hashed */
     uint32_t at;
-    bool untapped;
     /* what the unprotected TLVs said so far */
     const struct kedge_key *key; /* of the next signature; NULL: none, or unknown */
     enum kedge_verdict signature;
     uint8_t tries;
-    bool hash_seen, hash_good, pure;
+    bool hash_seen, hash_good, other_hash, pure;
 };
 
 /* Called behind each TLV; data is empty when it is longer than the scratch buffer. */
@@ -50,7 +51,7 @@ typedef void (*kedge_pass_tlv)(struct kedge_pass *pass, uint16_t type, struct ke
 enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
                                      uint8_t *digest);
 
-/* The TLV area at pass->at, whose info header was seen to be {magic, total}. */
+/* The TLV area at pass->at; total 0: as long as its head says. The image ends behind it. */
 enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint32_t total,
                                    kedge_pass_tlv on_tlv);
 

@@ -4,76 +4,78 @@
 
 #include "image/parts.h"
 
-/* Read the next `size` bytes into the scratch buffer. */
+/* Read the next `size` bytes, of which nothing is known: into the scratch buffer, one behind the
+ * other where all of them fit. No piece crosses a multiple of the buffer's size. */
 static enum kedge_verdict take(struct kedge_pass *pass, uint32_t size)
 {
     const struct kedge_verify *const v = pass->verify;
-    const struct kedge_bytes data = kedge_bytes(v->scratch.at, size);
+    const struct kedge_source *const source = pass->source;
+    const uint32_t room = (uint32_t)v->scratch.size;
+    const bool fits = size <= room;
+    uint8_t *to = v->scratch.at;
 
-    if (pass->source->read(pass->source->ctx, pass->at, kedge_buf(v->scratch.at, size)) != 0) {
-        return KEDGE_IMAGE_UNREADABLE;
+    if (size > source->size - pass->at) {
+        return KEDGE_IMAGE_BAD_TLV;
     }
-    if (pass->state != NULL) {
-        pass->hash->update(pass->state, data);
+    while (size != 0) {
+        const uint32_t left = room - pass->at % room;
+        const uint32_t n = size < left ? size : left;
+
+        if (source->read(source->ctx, pass->at, kedge_buf(to, n)) != 0) {
+            return KEDGE_IMAGE_UNREADABLE;
+        }
+        if (pass->state != NULL) {
+            pass->hash->update(pass->state, kedge_bytes(to, n));
+        }
+        if (v->tap != NULL && v->tap(v->tap_ctx, pass->at, kedge_bytes(to, n)) < 0) {
+            return KEDGE_IMAGE_UNREADABLE;
+        }
+        pass->at += n;
+        size -= n;
+        to += fits ? n : 0;
     }
-    if (v->tap != NULL && !pass->untapped && v->tap(v->tap_ctx, pass->at, data) < 0) {
-        return KEDGE_IMAGE_UNREADABLE;
-    }
-    pass->at += size;
     return KEDGE_IMAGE_GOOD;
 }
 
-/* Read up to image offset `end`; the scratch buffer holds the last piece. */
-static enum kedge_verdict take_until(struct kedge_pass *pass, uint32_t end)
+/* Read a pair of 16-bit words: they lie in the scratch buffer. */
+static enum kedge_verdict take_head(struct kedge_pass *pass)
 {
-    enum kedge_verdict verdict = KEDGE_IMAGE_GOOD;
-
-    while (verdict == KEDGE_IMAGE_GOOD && pass->at < end) {
-        const uint32_t left = end - pass->at;
-
-        verdict = take(
-            pass, left < pass->verify->scratch.size ? left : (uint32_t)pass->verify->scratch.size);
-    }
-    return verdict;
-}
-
-/* Read a pair of 16-bit words. */
-static enum kedge_verdict take_head(struct kedge_pass *pass, uint16_t *first, uint16_t *second)
-{
-    const enum kedge_verdict verdict = take(pass, KEDGE_TLV_HEAD);
-
-    *first = kedge_le16(pass->verify->scratch.at);
-    *second = kedge_le16(pass->verify->scratch.at + 2);
-    return verdict;
+    return take(pass, KEDGE_TLV_HEAD);
 }
 
 enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint32_t total,
                                    kedge_pass_tlv on_tlv)
 {
     const struct kedge_buf scratch = pass->verify->scratch;
-    const uint32_t end = pass->at + total;
-    uint16_t type, size;
-    enum kedge_verdict verdict = take_head(pass, &type, &size);
+    const uint32_t start = pass->at;
+    enum kedge_verdict verdict = take_head(pass);
+    const uint32_t said = kedge_le16(scratch.at + 2);
+    const uint32_t end = start + said;
 
-    if (verdict == KEDGE_IMAGE_GOOD && (type != magic || size != total)) {
-        return KEDGE_IMAGE_UNREADABLE; /* it was right when the image was parsed */
+    if (verdict == KEDGE_IMAGE_GOOD &&
+        (kedge_le16(scratch.at) != magic || (total != 0 && total != said) || said < KEDGE_TLV_HEAD)) {
+        return KEDGE_IMAGE_BAD_TLV;
     }
-    while (verdict == KEDGE_IMAGE_GOOD && pass->at < end) {
+    while (verdict == KEDGE_IMAGE_GOOD && pass->at != end) {
         if (end - pass->at < KEDGE_TLV_HEAD) {
             return KEDGE_IMAGE_BAD_TLV;
         }
-        verdict = take_head(pass, &type, &size);
+        verdict = take_head(pass);
         if (verdict != KEDGE_IMAGE_GOOD) {
             break;
         }
+        const uint16_t type = kedge_le16(scratch.at);
+        const uint16_t size = kedge_le16(scratch.at + 2);
+
         if (size > end - pass->at) {
             return KEDGE_IMAGE_BAD_TLV;
         }
-        verdict = take_until(pass, pass->at + size);
+        verdict = take(pass, size);
         if (verdict == KEDGE_IMAGE_GOOD) {
             on_tlv(pass, type, kedge_bytes(scratch.at, size <= scratch.size ? size : 0));
         }
     }
+    pass->verify->image.size = end;
     return verdict;
 }
 
@@ -98,42 +100,30 @@ static void note_protected(struct kedge_pass *pass, uint16_t type, struct kedge_
     if (type == KEDGE_TLV_DEPENDENCY && !meets(&v->image.version, data)) {
         v->depends = true;
     }
-    if (type == KEDGE_TLV_COUNTER && data.size == sizeof(v->counter) && !v->has_counter) {
-        v->has_counter = true;
+    if (type == KEDGE_TLV_COUNTER && data.size == sizeof(v->counter) && v->counter == 0) {
         v->counter = kedge_le32(data.at);
     }
 }
 
-/* Header, and that it is the one that was parsed. */
-static enum kedge_verdict take_header(struct kedge_pass *pass)
+KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
+                                                 uint8_t *digest)
 {
-    const struct kedge_verify *const v = pass->verify;
-    struct kedge_image again;
-    const enum kedge_verdict verdict = take(pass, KEDGE_HEADER_SIZE);
-
-    if (verdict == KEDGE_IMAGE_GOOD) {
-        kedge_header_decode(v->scratch.at, &again);
-        if (memcmp(&again, &v->image, offsetof(struct kedge_image, tlv_at)) != 0) {
-            return KEDGE_IMAGE_UNREADABLE;
-        }
-    }
-    return verdict;
-}
-
-enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
-                                     uint8_t *digest)
-{
-    const struct kedge_image *const image = &pass->verify->image;
+    struct kedge_image *const image = &pass->verify->image;
+    const uint32_t most = pass->source->size;
     struct kedge_hash_state state;
 
     pass->at = 0;
     pass->state = &state;
     pass->hash->start(&state);
     pass->hash->update(&state, lead);
-    enum kedge_verdict verdict = take_header(pass);
+    enum kedge_verdict verdict = most < KEDGE_HEADER_SIZE ? KEDGE_IMAGE_ABSENT
+                                                          : take(pass, KEDGE_HEADER_SIZE);
 
     if (verdict == KEDGE_IMAGE_GOOD) {
-        verdict = take_until(pass, image->tlv_at);
+        verdict = kedge_header_decode(pass->verify->scratch.at, most, image);
+    }
+    if (verdict == KEDGE_IMAGE_GOOD) {
+        verdict = take(pass, image->tlv_at - KEDGE_HEADER_SIZE);
     }
     if (verdict == KEDGE_IMAGE_GOOD && image->protected_size != 0) {
         verdict = kedge_pass_area(pass, KEDGE_TLV_PROTECTED, image->protected_size, note_protected);

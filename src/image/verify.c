@@ -1,4 +1,6 @@
 /* Is this image complete, unaltered, and signed by a key we trust (facts 7.2)? */
+#include <string.h>
+
 #include "image/parts.h"
 
 #define SCRATCH_MIN 256
@@ -8,33 +10,6 @@
 
 #define NOT_IN_PLACE                                                                               \
     (KEDGE_IMAGE_NON_BOOTABLE | KEDGE_IMAGE_RAM_LOAD | KEDGE_IMAGE_LZMA1 | KEDGE_IMAGE_LZMA2)
-
-/* Looks for the first image hash that goes with one of the keys; pass->signature says meanwhile
- * what it means that there is none. */
-static void choose_hash(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
-{
-    const struct kedge_verify *const v = pass->verify;
-
-    (void)data;
-    if (pass->hash != NULL || type < KEDGE_TLV_SHA256 || type > KEDGE_TLV_SHA512) {
-        return;
-    }
-    pass->signature = KEDGE_IMAGE_UNKNOWN_KEY;
-    for (size_t i = 0; i < v->key_count; i++) {
-        if (v->keys[i].type->hash->tlv == type) {
-            pass->hash = v->keys[i].type->hash;
-        }
-    }
-}
-
-/* Walks the unprotected TLVs. */
-static enum kedge_verdict walk(struct kedge_pass *pass, kedge_pass_tlv on_tlv)
-{
-    const struct kedge_image *const image = &pass->verify->image;
-
-    pass->at = image->tlv_at + image->protected_size;
-    return kedge_pass_area(pass, KEDGE_TLV_UNPROTECTED, image->size - pass->at, on_tlv);
-}
 
 /* The key that KEYHASH or PUBKEY data names; NULL: we do not know it. */
 static const struct kedge_key *find_key(const struct kedge_pass *pass, uint16_t type,
@@ -53,41 +28,24 @@ static const struct kedge_key *find_key(const struct kedge_pass *pass, uint16_t 
             kedge_hash_once(pass->hash, name, digest);
             name = kedge_bytes(digest, pass->hash->size);
         }
-        if (data.size == name.size && kedge_equal(data.at, name.at, name.size)) {
+        if (data.size == name.size && memcmp(data.at, name.at, name.size) == 0) {
             return &v->keys[i];
         }
     }
     return NULL;
 }
 
-/* For a pure signature: the same image once more. Both digests must fit, so flash that reads
- * differently by accident is caught; flash that lies on purpose is not, and a loader therefore
- * verifies in the internal flash, where nobody can. */
-static int digest_again(const void *ctx, struct kedge_bytes lead, uint8_t *digest)
-{
-    const struct kedge_pass *const first = ctx;
-    struct kedge_pass pass = {
-        .source = first->source,
-        .verify = first->verify,
-        .hash = first->hash,
-        .untapped = true,
-    };
-
-    return kedge_pass_hashed(&pass, lead, digest) == KEDGE_IMAGE_GOOD ? 0 : KEDGE_E_IO;
-}
-
 static int compute(const struct kedge_pass *pass, const struct kedge_key *key,
                    struct kedge_bytes signature)
 {
     const struct kedge_signature *const type = key->type;
-    const struct kedge_message message = {.digest = digest_again, .ctx = pass};
 
     if (!pass->pure) {
         return type->verify(key->der, kedge_bytes(pass->verify->digest, pass->hash->size),
                             signature);
     }
     return type->verify_pure == NULL ? KEDGE_E_UNSUPPORTED
-                                     : type->verify_pure(key->der, signature, &message);
+                                     : type->verify_pure(key->der, signature, pass);
 }
 
 static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge_bytes signature)
@@ -127,8 +85,10 @@ static void judge_tlv(struct kedge_pass *pass, uint16_t type, struct kedge_bytes
         pass->pure = data.size == 1 && data.at[0] == 1;
     } else if (type == pass->hash->tlv) {
         pass->hash_good = !pass->hash_seen && data.size == pass->hash->size &&
-                          kedge_equal(data.at, pass->verify->digest, data.size);
+                          memcmp(data.at, pass->verify->digest, data.size) == 0;
         pass->hash_seen = true;
+    } else if (type >= KEDGE_TLV_SHA256 && type <= KEDGE_TLV_SHA512) {
+        pass->other_hash = true;
     } else if (type >= KEDGE_TLV_RSA2048 && type <= KEDGE_TLV_ED25519) {
         check_signature(pass, type, data);
     }
@@ -139,6 +99,9 @@ static enum kedge_verdict conclude(const struct kedge_pass *pass)
 {
     const uint32_t flags = pass->verify->image.flags;
 
+    if (!pass->hash_seen) {
+        return pass->other_hash ? KEDGE_IMAGE_UNKNOWN_KEY : KEDGE_IMAGE_NO_HASH;
+    }
     if (!pass->hash_good) {
         return (flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0 ? KEDGE_IMAGE_ENCRYPTED
                                                                         : KEDGE_IMAGE_BAD_HASH;
@@ -149,38 +112,45 @@ static enum kedge_verdict conclude(const struct kedge_pass *pass)
     return (flags & NOT_IN_PLACE) != 0 ? KEDGE_IMAGE_NOT_BOOTABLE : KEDGE_IMAGE_GOOD;
 }
 
-enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct kedge_verify *v)
+/* One reading, with one of the hashes. */
+static enum kedge_verdict read_through(struct kedge_pass *pass)
 {
-    struct kedge_pass pass = {
-        .source = source,
-        .verify = v,
-        .untapped = true,
-        .signature = KEDGE_IMAGE_NO_HASH,
-    };
-    enum kedge_verdict verdict = kedge_image_parse(source, &v->image);
+    struct kedge_verify *const v = pass->verify;
+    enum kedge_verdict verdict;
 
-    KEDGE_ASSERT(v->scratch.size >= SCRATCH_MIN);
-    v->has_counter = false;
+    v->counter = 0;
     v->depends = false;
-    v->digest_size = 0;
-    if (verdict == KEDGE_IMAGE_GOOD) {
-        verdict = walk(&pass, choose_hash);
-    }
-    if (verdict == KEDGE_IMAGE_GOOD && pass.hash == NULL) {
-        verdict = pass.signature;
-    }
-    pass.untapped = false;
-    if (verdict == KEDGE_IMAGE_GOOD) {
-        verdict = kedge_pass_hashed(&pass, kedge_bytes(NULL, 0), v->digest);
-    }
+    verdict = kedge_pass_hashed(pass, kedge_bytes(NULL, 0), v->digest);
     if (verdict != KEDGE_IMAGE_GOOD) {
         return verdict;
     }
-    v->digest_size = pass.hash->size;
-    pass.signature = KEDGE_IMAGE_NO_SIGNATURE;
-    if (v->known.size == v->digest_size && kedge_equal(v->known.at, v->digest, v->digest_size)) {
-        pass.signature = KEDGE_IMAGE_GOOD;
+    v->digest_size = pass->hash->size;
+    pass->signature = memcmp(v->trusted, v->digest, v->digest_size) == 0
+                          ? KEDGE_IMAGE_GOOD
+                          : KEDGE_IMAGE_NO_SIGNATURE;
+    verdict = kedge_pass_area(pass, KEDGE_TLV_UNPROTECTED, 0, judge_tlv);
+    return verdict != KEDGE_IMAGE_GOOD ? verdict : conclude(pass);
+}
+
+enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct kedge_verify *v)
+{
+    enum kedge_verdict verdict = KEDGE_IMAGE_UNKNOWN_KEY;
+
+    KEDGE_ASSERT(v->scratch.size >= SCRATCH_MIN);
+    for (size_t i = 0; i < v->key_count; i++) {
+        struct kedge_pass pass = {
+            .source = source, .verify = v, .hash = v->keys[i].type->hash};
+
+        if (i != 0 && pass.hash == v->keys[i - 1].type->hash) {
+            continue;
+        }
+        verdict = read_through(&pass);
+        if (verdict == KEDGE_IMAGE_GOOD) {
+            memcpy(v->trusted, v->digest, sizeof(v->trusted));
+        }
+        if (verdict != KEDGE_IMAGE_UNKNOWN_KEY) {
+            break;
+        }
     }
-    verdict = walk(&pass, judge_tlv);
-    return verdict != KEDGE_IMAGE_GOOD ? verdict : conclude(&pass);
+    return verdict;
 }

@@ -114,8 +114,7 @@ static KEDGE_APART enum kedge_verdict judge(const struct kedge_engine *engine)
 {
     uint8_t *plan = engine->plan;
     const struct kedge_verify *v = &engine->verify;
-    const uint32_t counter = v->has_counter ? v->counter : 0;
-    if (counter < kedge_le32(plan + KEDGE_PLAN_COUNTER))
+    if (v->counter < kedge_le32(plan + KEDGE_PLAN_COUNTER))
         return KEDGE_IMAGE_COUNTER;
     if (!engine->install) {
         if (v->depends)
@@ -124,7 +123,7 @@ static KEDGE_APART enum kedge_verdict judge(const struct kedge_engine *engine)
             rank(plan + KEDGE_PLAN_VERSION_NEW) < rank(plan + KEDGE_PLAN_VERSION_OLD))
             return KEDGE_IMAGE_DOWNGRADE;
     }
-    kedge_put_le32(plan + KEDGE_PLAN_COUNTER_NEW, counter);
+    kedge_put_le32(plan + KEDGE_PLAN_COUNTER_NEW, v->counter);
     return KEDGE_IMAGE_GOOD;
 }
 

@@ -190,26 +190,18 @@ static int tap(void *ctx, uint32_t at, struct kedge_bytes data)
     uint8_t *plan = engine->plan;
     const struct kedge_image *image = &engine->verify.image;
     const uint32_t unit = engine->unit_size;
+    const uint32_t i = at / unit;
+    const struct kedge_buf other = {engine->unit + unit / 2, data.size};
+    uint8_t *crc = plan + kedge_plan_crc_at(plan, engine->old, i);
     feed(engine);
-    while (data.size != 0) {
-        const uint32_t i = at / unit;
-        const uint32_t left = (i + 1) * unit - at;
-        const size_t size = data.size < left ? data.size : left;
-        const struct kedge_buf other = {engine->unit + unit / 2, size};
-        uint8_t *crc = plan + kedge_plan_crc_at(plan, engine->old, i);
-        kedge_put_le32(crc,
-                       kedge_crc32(left == unit ? 0 : kedge_le32(crc), kedge_bytes(data.at, size)));
-        if (!engine->old && (kedge_region_read(&engine->pair->primary.region, at, other) != 0 ||
-                             memcmp(other.at, data.at, size) != 0))
-            kedge_plan_differs(plan, i);
-        if (at + size > image->tlv_at + image->protected_size &&
-            (engine->source.read(engine->source.ctx, at, other) != 0 ||
-             memcmp(other.at, data.at, size) != 0))
-            return KEDGE_E_IO;
-        at += (uint32_t)size;
-        data.at += size;
-        data.size -= size;
-    }
+    kedge_put_le32(crc, kedge_crc32(at % unit == 0 ? 0 : kedge_le32(crc), data));
+    if (!engine->old && (kedge_region_read(&engine->pair->primary.region, at, other) != 0 ||
+                         memcmp(other.at, data.at, data.size) != 0))
+        kedge_plan_differs(plan, i);
+    if (at + data.size > image->tlv_at + image->protected_size &&
+        (engine->source.read(engine->source.ctx, at, other) != 0 ||
+         memcmp(other.at, data.at, data.size) != 0))
+        return KEDGE_E_IO;
     return 0;
 }
 
@@ -238,10 +230,6 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
     const enum kedge_verdict verdict = kedge_image_verify(&engine->source, v);
-    if (verdict == KEDGE_IMAGE_GOOD) {
-        v->known = kedge_bytes(engine->trusted, v->digest_size);
-        memcpy(engine->trusted, v->digest, sizeof(engine->trusted));
-    }
     /* of a refused one too: the history says which it was */
     if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))
         note(engine);

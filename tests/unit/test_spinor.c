@@ -69,10 +69,11 @@ static void knows_its_parts(void **state)
             open_part(parts[i], (enum kedge_sim_time)time);
             assert_int_equal(board.nor.error, 0);
             assert_memory_equal(&chip->geometry, &parts[i]->geometry, sizeof chip->geometry);
-            assert_int_equal(board.nor.blocks, parts[i] == &kedge_sim_mx25l25645 ? 2 : 3);
-            assert_true(board.nor.erase_max_us >= parts[i]->erase_max_us);
-            assert_true(board.nor.block_max_us >= parts[i]->block64_max_us);
-            assert_true(board.nor.page_max_us >= parts[i]->page_max_us);
+            assert_int_equal(board.nor.part->flags & (KEDGE_SPINOR_32K | KEDGE_SPINOR_64K),
+                             KEDGE_SPINOR_32K | KEDGE_SPINOR_64K);
+            assert_true(board.nor.part->erase_max_us >= parts[i]->erase_max_us);
+            assert_true(board.nor.part->block_max_us >= parts[i]->block64_max_us);
+            assert_true(board.nor.part->page_max_us >= parts[i]->page_max_us);
             write_and_read(0x1000, 700);
         }
     }
@@ -456,7 +457,7 @@ static void bears_any_sfdp(void **state)
         assert_in_range(chip->geometry.page_size, 1, 256);
         assert_int_equal(256 % chip->geometry.page_size, 0);
         assert_in_range(chip->geometry.erase_size, 4096, 65536);
-        assert_true(board.nor.erase_max_us <= 16000000 && board.nor.block_max_us <= 16000000);
+        assert_true(board.nor.part->erase_max_us <= 16000000 && board.nor.part->block_max_us <= 16000000);
         error = kedge_spinor_open(&board.nor, &board.bus, &kedge_spinor_w25q64, chip);
         assert_true(error == 0 ? chip->geometry.size == 0x800000 : error == KEDGE_E_FOREIGN);
     }
