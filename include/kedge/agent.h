@@ -46,6 +46,7 @@ struct kedge_agent_config {
     struct kedge_recorder *recorder;      /* NULL: none */
     uint32_t (*now_ms)(void *ctx);        /* monotonic, may wrap */
     void *ctx;
+    bool keeps_backup;        /* strategy `backup`: copy the running image ahead, when idle */
     struct kedge_buf scratch; /* >= 512 bytes for verification and read-back; 4096 is quick */
     /* What uploads may need before they are images (pipe.h). kind_count 0: nothing, pipe NULL. */
     const struct kedge_pipe_kind *kinds;
@@ -99,11 +100,22 @@ struct kedge_upload {
     uint8_t alias[32]; /* the envelope's hash: clients that know the file by it mean its image */
 };
 
+/* The copy of the running image that strategy `backup` needs (kedge/backup.h). */
+enum kedge_backup_state { KEDGE_BACKUP_UNKNOWN, KEDGE_BACKUP_COPYING, KEDGE_BACKUP_OVER };
+struct kedge_backup_copy {
+    uint8_t state; /* enum kedge_backup_state; OVER: complete, impossible, or given up */
+    uint8_t failures;
+    uint16_t units, next;
+    uint32_t size;    /* bytes of the running image */
+    uint8_t have[32]; /* bit i: unit i has its cell */
+};
+
 struct kedge_agent {
     const struct kedge_agent_config *config;
     struct kedge_policy policy;
     struct kedge_upload upload;
     struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
+    struct kedge_backup_copy backup;
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };
@@ -138,8 +150,8 @@ struct kedge_upload_reply {
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply);
 
-/* Erase ahead of a running upload; call when idle. At most one sector a call. true: did something.
- */
+/* Erase ahead of a running upload; without one, copy the next unit of the running image to the
+ * backup (keeps_backup). Call when idle. At most one sector or unit a call. true: did something. */
 bool kedge_agent_idle(struct kedge_agent *agent);
 
 struct kedge_slot_state {

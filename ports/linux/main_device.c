@@ -55,6 +55,8 @@ struct device {
     struct kedge_agent agent;
     struct kedge_agent_config agent_config;
     struct kedge_service service;
+    struct kedge_stage stage;
+    uint8_t stage_buffer[1024];
 };
 
 static volatile sig_atomic_t stop;
@@ -261,14 +263,16 @@ static void log_on_wire(struct device *device, const struct wire *wire, bool to_
     log_message(device, wire->kind == WIRE_UDP ? &wire->from : NULL, wire->kind, to_client, bytes);
 }
 
-static void serve_wire(struct device *device, struct wire *wire)
+/* True: something was asked. */
+static bool serve_wire(struct device *device, struct wire *wire)
 {
     static uint8_t reply[KEDGE_SMP_MESSAGE_MAX];
     struct kedge_bytes message;
     size_t size;
-    for (int burst = 0; burst < 16 && !device->service.reset_requested; burst++) {
+    int burst = 0;
+    for (; burst < 16 && !device->service.reset_requested; burst++) {
         if (wire_receive(wire, &message) != 1) {
-            return;
+            break;
         }
         log_on_wire(device, wire, false, message);
         follow_clock(device);
@@ -278,16 +282,19 @@ static void serve_wire(struct device *device, struct wire *wire)
             log_on_wire(device, wire, true, kedge_bytes(reply, size));
         }
     }
+    return burst > 0;
 }
 
-static void serve_ble(struct device *device)
+static bool serve_ble(struct device *device)
 {
     static uint8_t reply[KEDGE_SMP_MESSAGE_MAX];
     struct kedge_bytes message;
     uint32_t peer;
     size_t size;
+    bool asked = false;
     ble_wire_poll(&device->ble);
     while (!device->service.reset_requested && ble_wire_message(&device->ble, &message, &peer)) {
+        asked = true;
         log_message(device, NULL, WIRE_BLE, false, message);
         follow_clock(device);
         if (kedge_service_handle(&device->service, peer, message, kedge_buf(reply, sizeof reply),
@@ -298,6 +305,7 @@ static void serve_ble(struct device *device)
         kedge_gatt_release(&device->ble.gatt);
         ble_wire_poll(&device->ble);
     }
+    return asked;
 }
 
 /* Serves until a reset is requested or the process is told to stop. */
@@ -317,19 +325,21 @@ static void serve(struct device *device)
             ms = ble_wire_next_ms(&device->ble, ms);
         }
         const int ready = poll(polls, count, ms);
+        bool asked = false;
         for (size_t i = 0; ready > 0 && i < device->wire_count; i++) {
             if (polls[i].revents & POLLIN) {
-                serve_wire(device, &device->wires[i]);
+                asked = serve_wire(device, &device->wires[i]) || asked;
             } else if (polls[i].revents != 0) {
                 sleep_us(10000); /* a pty whose client hung up says so at once, again and again */
             }
         }
         if (device->ble.open) {
-            serve_ble(device);
+            asked = serve_ble(device) || asked;
         }
         follow_clock(device);
-        busy = ready <= 0 && kedge_agent_idle(&device->agent);
-        if (device->ble.open && ready <= 0 && !busy) {
+        /* between requests, also while the next one comes in piece by piece, sectors are erased */
+        busy = asked || kedge_stage_step(&device->stage) || kedge_agent_idle(&device->agent);
+        if (device->ble.open && !busy) {
             peripheral_keep();
         }
         if (now_ms(NULL) - flushed >= FLUSH_MS) {
@@ -346,6 +356,9 @@ static void start_agent(struct device *device, const struct kedge_system *system
     kedge_recorder_phase(&device->state.recorder, KEDGE_PHASE_IDLE);
     kedge_agent_start(&device->agent, &device->agent_config);
     kedge_service_start(&device->service, &device->agent, system);
+    kedge_stage_start(&device->stage, &device->agent,
+                      kedge_buf(device->stage_buffer, sizeof device->stage_buffer));
+    device->service.stage = &device->stage;
     device->service.reset_seen = before.reset_seen; /* a repeated reset is the same reset */
     device->service.reset_peer = before.reset_peer;
     device->service.reset_ms = before.reset_ms;
@@ -528,6 +541,7 @@ static int configure(struct device *device)
                                                        .pipe_memory = kedge_buf(
                                                            device->pipe_memory,
                                                            sizeof device->pipe_memory),
+                                                       .keeps_backup = strategy == &kedge_backup,
                                                        .scratch = kedge_buf(
                                                            device->scratch, sizeof device->scratch)};
     return 0;

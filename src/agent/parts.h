@@ -63,6 +63,9 @@ int kedge_agent_version_allowed(struct kedge_agent *agent, const struct kedge_ve
 enum kedge_verdict kedge_agent_verify(struct kedge_agent *agent, uint8_t base,
                                       struct kedge_verify *checked);
 
+/* One step of the copy of the running image. true: did something. */
+bool kedge_backup_idle(struct kedge_agent *agent);
+
 /* Verify the image at `base` of slot 1 as the loader will; 0 or a status with words. */
 int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base);
 

@@ -192,8 +192,10 @@ bool kedge_agent_idle(struct kedge_agent *agent)
 {
     bool erased = false;
 
-    if (!kedge_upload_runs(&agent->upload) || agent->upload.way == KEDGE_UPLOAD_LOOKS ||
-        !kedge_upload_unprepared(agent)) {
+    if (!kedge_upload_runs(&agent->upload)) {
+        return kedge_backup_idle(agent);
+    }
+    if (agent->upload.way == KEDGE_UPLOAD_LOOKS || !kedge_upload_unprepared(agent)) {
         return false;
     }
     const uint8_t before = kedge_agent_enter(agent, phase_of(agent->upload.peer));

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "kedge/agent.h"
+
 #define ALL (~(uint64_t)0)
 
 const struct scenario scenarios[] = {
@@ -38,6 +40,8 @@ const struct scenario scenarios[] = {
     {"second trial", &kedge_swap, 2, 0, 1, 1, ALL, SECOND_TRIAL, true},
     {"overwrite", &kedge_overwrite, 2, 0, 3, 3, ALL, ASK_TEST, false},
     {"backup", &kedge_backup, 2, 0, 3, 3, ALL, ASK_TEST, false},
+    {"backup, prepared", &kedge_backup, 2, 0, 3, 3, ALL, ASK_PREPARED, false},
+    {"backup, prepared, growing", &kedge_backup, 2, 0, 2, 4, 6, ASK_PREPARED, false},
     {"backup, revert", &kedge_backup, 2, 0, 3, 2, ALL, REVERT, false},
     {"lost primary", &kedge_swap, 2, 0, 2, 2, ALL, LOST_PRIMARY, true},
     {"lost primary, base 2", &kedge_swap, 2, 2, 1, 3, ALL, LOST_PRIMARY, false},
@@ -113,6 +117,32 @@ static void damage_primary(void)
     kedge_sim_poke(device.sim, KEDGE_INTERNAL, 100, kedge_bytes(zero, sizeof(zero)));
 }
 
+static uint32_t no_time(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+void scenario_agent(void)
+{
+    static struct kedge_agent agent;
+    static struct kedge_agent_config config;
+    static uint8_t scratch[512];
+    config = (struct kedge_agent_config){.layout = &device.layout,
+                                         .keys = &device.key,
+                                         .key_count = 1,
+                                         .defaults = &device.policy,
+                                         .boot = &device.report,
+                                         .recorder = &device.recorder,
+                                         .now_ms = no_time,
+                                         .keeps_backup = scenario->strategy == &kedge_backup,
+                                         .scratch = kedge_buf(scratch, sizeof(scratch))};
+    kedge_agent_start(&agent, &config);
+    for (unsigned i = 0; i < 100 && kedge_agent_idle(&agent); i++)
+        ;
+    require(!kedge_agent_idle(&agent));
+}
+
 /* A world in which the next power-on is the interesting one. */
 void scenario_prepare(const struct scenario *s)
 {
@@ -140,6 +170,11 @@ void scenario_prepare(const struct scenario *s)
         device.policy.value[KEDGE_POLICY_AFTER_CONFIRM] = 2;
     switch (s->event) {
     case ASK_TEST:
+        device_request(&device, false);
+        break;
+    case ASK_PREPARED:
+        scenario_agent();
+        require(device_has(&device, KEDGE_BACKUP, 0, &old_image));
         device_request(&device, false);
         break;
     case ASK_PERMANENT:
@@ -221,6 +256,7 @@ void scenario_check(bool used_up)
     kedge_sim_faults(device.sim)->cut_at = 0; /* a cut that did not come in time */
     switch (scenario->event) {
     case ASK_TEST:
+    case ASK_PREPARED:
         if (keeps_old()) {
             check_trial(used_up);
             scenario_quiet(1);

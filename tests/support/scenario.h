@@ -17,7 +17,8 @@ enum event {
     ASK_BROKEN,   /* the candidate is damaged */
     TORN_REQUEST,
     WIPE,        /* confirmed, policy after_confirm = wipe */
-    ASK_IN_TRIAL /* a request made during a trial must not outlive the revert */
+    ASK_IN_TRIAL, /* a request made during a trial must not outlive the revert */
+    ASK_PREPARED  /* ASK_TEST, after the agent copied the running image to the backup */
 };
 
 struct scenario {
@@ -45,6 +46,8 @@ extern bool scenario_effort; /* and with what it cost in the history */
 extern char where[160];      /* words for a failure */
 
 void scenario_prepare(const struct scenario *s);
+/* The agent of the running image starts and works until it is idle; a cut goes to device.power. */
+void scenario_agent(void);
 void scenario_finish(void);
 /* One power-on; counted. */
 enum device_outcome scenario_boot(void);

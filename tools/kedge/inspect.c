@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kedge/boot.h"
+#include "kedge/backup.h"
 #include "kedge/boot.h"
 #include "kedge/history.h"
 #include "kedge/plan.h"
@@ -188,12 +188,40 @@ static void say_secondary(const struct view *v)
     say_record(v, slot);
 }
 
+/* What the agent says of its copy of the running image (kedge/backup.h). */
+static void say_backup_record(const struct view *v, const struct kedge_slot *slot)
+{
+    const struct kedge_slot_view view = {.slot = &v->state->pair.primary};
+    const struct kedge_source source = kedge_slot_source(&view);
+    struct kedge_image image;
+    uint8_t head[KEDGE_BACKUP_HEAD], hash[KEDGE_DIGEST_MAX], cell;
+    unsigned copied = 0;
+    if (kedge_image_parse(&source, &image) != KEDGE_IMAGE_GOOD ||
+        kedge_image_hash(&source, &image, hash) < 0) {
+        return;
+    }
+    const unsigned units = (image.size + slot->unit - 1) / slot->unit;
+    const uint32_t record = kedge_backup_record(slot, units);
+    if (record == 0 || kedge_region_read(&slot->region, record, kedge_buf(head, sizeof head)) != 0 ||
+        !kedge_backup_is(head, hash)) {
+        return;
+    }
+    for (unsigned i = 0; i < units; i++) {
+        copied += kedge_region_read(&slot->region, record + kedge_backup_cell(slot, i),
+                                    kedge_buf(&cell, 1)) == 0 &&
+                  (cell ^ slot->region.flash->geometry.erased) == 0xFF;
+    }
+    fprintf(v->out, "           the agent copied %u of the running image's %u units here\n", copied,
+            units);
+}
+
 static void say_backup(const struct view *v)
 {
     const struct kedge_slot *slot = &v->state->pair.backup;
     if (slot->region.flash != NULL) {
         heading(v, "backup", &slot->region);
         say_image(v, slot, 0);
+        say_backup_record(v, slot);
     }
 }
 
