@@ -35,6 +35,8 @@ FIRST, CONTINUATION = 2, 1
 class AirConnection(Connection):
     """One end of a connection. Data goes on by HCI packet, not by L2CAP frame, as over a real link."""
 
+    __hash__, __eq__ = object.__hash__, object.__eq__
+
     def __post_init__(self):
         super().__post_init__()
         self.octets, self.phy = 27, 1
