@@ -38,3 +38,7 @@ kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board
 kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
 kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+
+# What tests/qemu starts.
+add_custom_target(boards DEPENDS qemu-ast1030-loader qemu-ast1030-cuts qemu-ast1030-application-waits
+    qemu-ast1030-application-confirms qemu-ast1030-application-crashes)

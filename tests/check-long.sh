@@ -23,5 +23,14 @@ run "bus faults, dead chips, decayed bits" cuts_swap_faults
 run "the agent cut everywhere" cuts_agent_cuts
 run "model closure" model_closure
 run "every pair of cuts of every scenario" cuts_swap_cuts KEDGE_EXHAUSTIVE=1
-echo "$((6 - failed)) passed, $failed failed"
+
+# 44,000 places (SWEEP_STRIDE=1: all); one second of one core cuts about six of them.
+real() { # name, options...
+    echo "== $1"
+    python3 tests/qemu/sweep.py "${@:2}" || failed=$((failed + 1))
+}
+tools/build.sh arm boards || exit 1
+real "the Cortex-M4 loader cut at any instruction" --near 31 --far 20011 --stride "${SWEEP_STRIDE:-2}"
+real "the same, and its recovery cut as well" --near 31 --far 20011 --stride "$((${SWEEP_STRIDE:-2} * 10))" --again
+echo "$((8 - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

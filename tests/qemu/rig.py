@@ -109,7 +109,9 @@ class Board:
         return self.console_file.read_text(errors="replace") if self.console_file.exists() else ""
 
     def lines(self, start):
-        return [line.strip() for line in self.console().splitlines() if line.startswith(start)]
+        """Lines of the console that begin so, as far as they are complete."""
+        return [line.strip() for line in self.console().splitlines(keepends=True)
+                if line.startswith(start) and line.endswith("\n")]
 
     def wait(self, start, count, seconds=60):
         """Wait until the console has had `count` lines that begin so; the last one."""

@@ -2,11 +2,14 @@
 chips. What fails here fails on a board, whatever the simulator says: a jump, a register, a command."""
 
 import json
+import os
 import random
+import re
 
 import pytest
 
-from rig import (EXTERNAL_SIZE, FILE_SIZE, INTERNAL_SIZE, LAYOUT, PRIMARY, SECTOR, SLOT, Board,
+import sweep
+from rig import (EXTERNAL_SIZE, INTERNAL_SIZE, LAYOUT, PRIMARY, SECTOR, SLOT, Board,
                  firmware, kedge)
 from clients import Kedge, Refused, Smpclient, smpmgr
 from devices import STRANGER, image_hash
@@ -112,3 +115,92 @@ def test_update_story(board, tmp_path):
     seen = kedge("flash", "inspect", "--layout", LAYOUT, "--internal", b.internal_file,
                  "--external", b.external_file)
     assert seen.returncode == 0 and "3.0.0" in seen.stdout and "4.0.0" in seen.stdout
+
+
+class LargeBoard(Board):
+    """An external chip that no table names: by its SFDP, with four address bytes."""
+    external_model, external_size = "w25q256", 0x2000000
+
+
+class ForeignBoard(Board):
+    """An external chip without a table entry and without SFDP."""
+    external_model, external_size = "is25lp080d", 0x100000
+
+
+def test_chip_by_its_own_description(board, tmp_path):
+    """A product is built with the chip that could be bought; one that describes itself is used, above
+    16 MiB too."""
+    v1, v2 = firmware(tmp_path, "waits", "1.0.0"), firmware(tmp_path, "confirms", "2.0.0")
+    b = board(LargeBoard, primary=v1).start()
+    b.wait("application", 1)
+    ours = Kedge(b, "console", b.kedge)
+    ours.upload(v2)
+    ours.test(image_hash(v2))
+    assert b.next_boot(ours.reset) == "booted 2.0.0 (a new image on trial)"
+    assert b.lines("application")[-1] == "application 2.0.0: self-test passed, confirmed"
+    b.stop()
+    assert not b.complaints()
+    assert secondary_image(b.external(), len(v1)) == v1
+    assert len(b.external()) == LargeBoard.external_size
+
+
+def test_foreign_chip(board, tmp_path):
+    """A chip that nobody knows is not written, the device boots, says so, stays reachable, and takes
+    updates again once the right chip is there."""
+    v1, v2 = firmware(tmp_path, "waits", "1.0.0"), firmware(tmp_path, "waits", "2.0.0")
+    b = board(ForeignBoard, primary=v1).start()
+    verdict = b.wait("booted", 1)
+    assert verdict.startswith("booted 1.0.0 (") and "another flash chip answers than the one configured" in verdict
+    assert b.wait("application", 1) == "application 1.0.0: self-test failed"
+    ours = Kedge(b, "console", b.kedge)
+    assert ours.echo("still here") == "still here"
+    with pytest.raises(Refused):
+        ours.upload(v2)
+    assert [s["version"] for s in ours.states()] == ["1.0.0"]
+    b.stop()
+    assert b.external().strip(b"\xff") == b""
+    assert [erased + programmed for erased, programmed in b.traced()][1] == 0
+
+    b.external_model, b.external_size = Board.external_model, Board.external_size
+    b.external_file.write_bytes(b"\xff" * b.external_size)
+    b.start()
+    b.wait("application", 2)
+    Kedge(b, "console", b.kedge).upload(v2)
+
+
+def test_noise_and_wrong_images(board, tmp_path):
+    """Noise on the console, an image signed by a stranger and one that was put into the external
+    chip behind the device's back leave it up, on its old image, and saying why."""
+    v1, v2 = firmware(tmp_path, "waits", "1.0.0"), firmware(tmp_path, "waits", "2.0.0")
+    theirs = firmware(tmp_path, "waits", "3.0.0", key=STRANGER)
+    b = board(primary=v1).start()
+    b.wait("application", 1)
+    noise = random.Random(6)
+    for start in (b"", b"\x06\x09", b"\x04\x14"):
+        os.write(b.hold, start + noise.randbytes(3000) + b"\n")
+    ours = Kedge(b, "console", b.kedge)
+    assert ours.echo("still here") == "still here"
+    ours.upload(theirs)
+    with pytest.raises(Refused, match="nobody we know|unknown|key|sign"):
+        ours.test(image_hash(theirs))
+    b.stop()
+    assert not b.complaints()
+
+    magic = bytes.fromhex("77c295f360d2ef7f3552500f2cb67980")
+    b.write_chips(v1, (theirs + b"\xff" * (SLOT - 16 - len(theirs))) + magic)
+    b.start()
+    assert re.match(r"booted 1\.0\.0 \(.*: .*", b.wait("booted", 2))
+    b.wait("application", 2)
+    ours = Kedge(b, "console", b.kedge)
+    assert ours.echo("still here") == "still here"
+    ours.upload(v2)
+    ours.test(image_hash(v2))
+    assert b.next_boot(ours.reset) == "booted 2.0.0 (a new image on trial)"
+
+
+def test_cuts_at_any_instruction(tmp_path):
+    """The watchdog resets the real loader in the middle of whatever it does, of a page too; a sample
+    here, the sweep is in check-long."""
+    cuts, lost, _, complaints = sweep.sweep(tmp_path, stride=701, near=61, far=100003)
+    assert (lost, complaints) == (0, [])
+    assert cuts >= 20

@@ -10,7 +10,7 @@ packages=build trees="bearssl mbedtls monocypher zcbor nimble" python=
 case ${1:-build} in
 build | docs) ;;
 demo) packages+=" demo" ;;
-test) packages+=" demo clang python report" python=yes ;;
+test) packages+=" demo clang python report arm qemu" trees+=" microecc" python=yes ;;
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" trees+=" microecc" ;;
 bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
