@@ -66,7 +66,6 @@ enum kedge_stage_status {
     KEDGE_STAGE_GIVEN_UP,     /* the limit of attempts is reached: abort */
     KEDGE_STAGE_FLASH_FAILED,
     KEDGE_STAGE_BUSY,          /* it is being hashed or decoded */
-    KEDGE_STAGE_DECODE_FAILED, /* the agent refused it: its words say why */
     KEDGE_STAGE_UNSUPPORTED    /* the board has no staging region */
 };
 

@@ -167,6 +167,18 @@ static const char *const kedge_words[] = {
     [1] = "the device reports an unknown error", [2] = "there is no such policy key",
     [3] = "the key has no such value",           [4] = "the device cannot store it",
     [5] = "the device's history cannot be read",
+    [16] = "the manifest or chunk is malformed",
+    [17] = "the file does not fit into the staging region",
+    [18] = "another file is staged",
+    [19] = "no file is staged",
+    [20] = "the chunk is not what its check says",
+    [21] = "the chunk came before with other bytes",
+    [22] = "chunks are missing",
+    [23] = "the whole file has a wrong hash",
+    [24] = "the policy keeps plain files off the external flash",
+    [25] = "too many attempts were made",
+    [26] = "the staging flash failed",
+    [27] = "the file is being hashed or decoded",
 };
 
 static const char unknown_error[] = "the device reports an error";

@@ -4,6 +4,7 @@
 #include "kedge/plan.h"
 #include "kedge/service.h"
 #include "kedge/smp_cbor.h"
+#include "smp/group_stage.h"
 
 enum group_error { NO_SUCH_KEY = 2, NO_SUCH_VALUE = 3, STORE_FAILED = 4, HISTORY_UNREADABLE = 5 };
 
@@ -292,11 +293,14 @@ static const struct kedge_smp_command commands[] = {
     {3, show_history, NULL},
     {4, show_policy, set_policy},
     {5, show_refusal, NULL},
+    {8, kedge_stage_on_show, kedge_stage_on_begin},
+    {9, NULL, kedge_stage_on_data},
+    {10, NULL, kedge_stage_on_end},
 };
 
 static int to_v1(int code)
 {
-    return code == NO_SUCH_KEY || code == NO_SUCH_VALUE ? KEDGE_SMP_EINVAL : KEDGE_SMP_EUNKNOWN;
+    return code == NO_SUCH_KEY || code == NO_SUCH_VALUE ? KEDGE_SMP_EINVAL : kedge_stage_to_v1(code);
 }
 
 const struct kedge_smp_group kedge_smp_kedge = {64, "kedge", commands, COUNT(commands), to_v1};

@@ -27,6 +27,7 @@ int run_os(int argc, char **argv);
 int run_recorder(int argc, char **argv);
 int run_history(int argc, char **argv);
 int run_policy(int argc, char **argv);
+int run_stage(int argc, char **argv);
 int run_flash(int argc, char **argv);
 int run_testplan(int argc, char **argv);
 int run_flash_report(int argc, char **argv);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cbor_json.h"
 #include "command.h"
@@ -13,6 +12,7 @@
 #include "group.h"
 #include "kedge/image.h"
 #include "options.h"
+#include "progress.h"
 #include "report.h"
 
 /* A device that erases the whole slot first takes its time for the first answer (facts A6). */
@@ -82,46 +82,6 @@ static int image_hash(const char *path, const struct file_data *file,
     }
     *size = (size_t)found;
     return 0;
-}
-
-/* ---- progress ------------------------------------------------------------------------------- */
-
-static struct {
-    bool on, shown;
-    uint64_t start_ms, last_ms;
-} progress;
-
-static void progress_start(void)
-{
-    progress.on = isatty(STDERR_FILENO) != 0;
-    progress.shown = false;
-    progress.start_ms = progress.last_ms = link_clock_ms();
-}
-
-static void progress_show(uint32_t done, size_t whole)
-{
-    enum { WIDTH = 40 };
-    const uint64_t now = link_clock_ms();
-
-    /* nothing for what is over within a second, and no more than ten lines a second */
-    if (!progress.on || now - progress.start_ms < 1000 || now - progress.last_ms < 100) {
-        return;
-    }
-    const int filled = (int)((uint64_t)done * WIDTH / whole);
-
-    progress.last_ms = now;
-    progress.shown = true;
-    fprintf(stderr, "\r[%.*s%*s] %3d %%  %6.1f KB/s ", filled,
-            "########################################", WIDTH - filled, "",
-            (int)((uint64_t)done * 100 / whole),
-            (done - upload.resumed_at) / (double)(now - progress.start_ms));
-}
-
-static void progress_end(void)
-{
-    if (progress.shown) {
-        fprintf(stderr, "\r%*s\r", 76, "");
-    }
 }
 
 /* ---- the upload ----------------------------------------------------------------------------- */
@@ -198,7 +158,7 @@ static int send_file(struct kedge_buf buffer)
         }
         heard_ms = link_clock_ms();
         result = kedge_smp_upload_reply(&upload, message);
-        progress_show(upload.acknowledged, upload.file.size);
+        progress_show(upload.acknowledged);
     }
     return result;
 }
@@ -262,7 +222,7 @@ static int upload_file(const char *path, const struct file_data *file, struct ke
     const struct kedge_buf buffer = kedge_buf(grab(upload.message_max), upload.message_max);
     const uint64_t start = link_clock_ms();
 
-    progress_start();
+    progress_start(upload.file.size, 0);
     int result = send_file(buffer);
 
     progress_end();

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"recorder", "every flash operation of a device", run_recorder},
     {"history", "a device's updates", run_history},
     {"policy", "what a device does with images", run_policy},
+    {"stage", "a file in chunks, into a device's chunk store", run_stage},
     {"flash", "what lies in a device's flashes: inspect, write, read, erase", run_flash},
     {"testplan", "the test plan of this field, on virtual devices", run_testplan},
 };
