@@ -285,6 +285,35 @@ static void measure_uploads(void)
     state_close(&state);
 }
 
+/* A client erases a slot that is full to the last byte. */
+static void measure_erase(void)
+{
+    static const struct bound bound = {0, 116, 0, "sector by sector: 6.49 s"};
+    static struct kedge_agent agent;
+    static const struct kedge_boot_report report = {.boots = 1, .settled = 1};
+    const struct kedge_agent_config config = {.layout = &state.layout,
+                                              .defaults = &kedge_policy_default,
+                                              .boot = &report,
+                                              .recorder = &state.recorder,
+                                              .now_ms = now_ms,
+                                              .scratch = kedge_buf(scratch, sizeof scratch)};
+    open_device(NULL);
+    const uint32_t size = state.pair.secondary.region.size;
+    for (uint32_t at = 0; at < size; at += IMAGE_SIZE) {
+        kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, at,
+                       kedge_bytes(old_image.bytes, size - at < IMAGE_SIZE ? size - at : IMAGE_SIZE));
+    }
+    memset(&work, 0, sizeof work);
+    kedge_agent_start(&agent, &config);
+    const uint64_t start = kedge_sim_now_us(state.board.sim);
+    if (kedge_agent_erase(&agent, 1) != 0) {
+        die("the slot cannot be erased");
+    }
+    work.seconds = (double)(kedge_sim_now_us(state.board.sim) - start) / 1e6;
+    row("erase of a full slot", &work, &bound);
+    state_close(&state);
+}
+
 static void measure_quiet(void)
 {
     static const struct bound bound = {0, 0, 0, "MCUboot: reads 262 KB int, 51-261 B ext"};
@@ -328,6 +357,7 @@ int main(int argc, char **argv)
         measure_update(&updates[i]);
     }
     measure_same();
+    measure_erase();
     measure_quiet();
     fprintf(json, "\n]}\n");
     fclose(json);

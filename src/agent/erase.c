@@ -4,23 +4,48 @@
 #include "agent/parts.h"
 
 /* Blank sectors are skipped: an upload erases every sector it writes whatever it reads. */
-static int erase_sectors(struct kedge_agent *agent)
+static int erase_one(struct kedge_agent *agent, uint32_t at, bool *blank)
 {
     const struct kedge_region *const region = &kedge_agent_secondary(agent)->region;
-    const uint32_t sector = region->flash->geometry.erase_size;
+    const struct kedge_buf scratch = agent->config->scratch;
+    const int error =
+        kedge_region_blank(region, at, region->flash->geometry.erase_size, scratch, blank);
 
-    for (uint32_t at = 0; at < region->size; at += sector) {
-        bool blank = false;
-        int error = kedge_region_blank(region, at, sector, agent->config->scratch, &blank);
+    return error != 0 || *blank ? error : kedge_checked_erase(region, at, scratch);
+}
 
-        if (error == 0 && !blank) {
-            error = kedge_checked_erase(region, at, agent->config->scratch);
+/* Where sectors that are not blank lie in a row, the device erases them by larger blocks in less
+ * time. What it leaves is looked at sector by sector behind it. Sectors in which an image may begin
+ * go one by one, before all others. */
+static int erase_sectors(struct kedge_agent *agent)
+{
+    const struct kedge_slot *const slot = kedge_agent_secondary(agent);
+    const uint32_t sector = slot->region.flash->geometry.erase_size;
+    const uint32_t heads = (slot->last_base + 1u) * slot->unit;
+    uint32_t run = 0; /* bytes below `at` that are not blank */
+    int error = 0;
+    bool blank;
+
+    for (uint32_t at = 0; at < heads && error == 0; at += sector) {
+        error = erase_one(agent, at, &blank);
+    }
+    for (uint32_t at = heads; at <= slot->region.size && error == 0; at += sector) {
+        blank = true;
+        if (at < slot->region.size) {
+            error = kedge_region_blank(&slot->region, at, sector, agent->config->scratch, &blank);
         }
-        if (error != 0) {
-            return error;
+        if (error != 0 || !blank) {
+            run += sector;
+            continue;
+        }
+        if (run > sector) { /* a failure shows below */
+            (void)kedge_region_erase(&slot->region, at - run, run);
+        }
+        for (; run != 0 && error == 0; run -= sector) {
+            error = erase_one(agent, at - run, &blank);
         }
     }
-    return 0;
+    return error;
 }
 
 int kedge_agent_erase(struct kedge_agent *agent, uint32_t slot)
