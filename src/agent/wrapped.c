@@ -268,7 +268,10 @@ static int make_room(struct kedge_agent *agent, bool *may_erase, uint32_t *room)
         status = kedge_upload_prepare(agent, &erased);
         *may_erase = !erased;
     }
-    *room = status == KEDGE_AGENT_OK ? kedge_upload_limit(agent) - upload->at : 0;
+    /* the header, held back, is ahead of the first sector's erase */
+    const uint32_t limit = status == KEDGE_AGENT_OK ? kedge_upload_limit(agent) : 0;
+
+    *room = limit > upload->at ? limit - upload->at : 0;
     if (upload->at < upload->same_to) {
         *room = kedge_least(*room, upload->same_to - upload->at);
     }
@@ -305,9 +308,12 @@ static int drain(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, b
             return refuse(agent, KEDGE_AGENT_OVERRUN, "more came out of the file than it told");
         }
         *budget -= (uint32_t)given;
+        const uint32_t from = upload->at;
+
         status = upload->at < upload->same_to
                      ? compare(agent, kedge_bytes(out, given))
                      : kedge_upload_put(agent, kedge_bytes(out, given), may_erase);
+        KEDGE_ASSERT(status != KEDGE_AGENT_OK || upload->at == from + given);
     }
     return status;
 }
