@@ -48,6 +48,9 @@ struct kedge_agent_config {
     void *ctx;
     bool keeps_backup;        /* strategy `backup`: copy the running image ahead, when idle */
     struct kedge_buf scratch; /* >= 512 bytes for verification and read-back; 4096 is quick */
+    /* A chunk that fits here is answered before it is written, so that no client waits for flash
+     * while there is room; kedge_agent_idle() or the next chunk writes it. Size 0: none is. */
+    struct kedge_buf behind;
     /* What uploads may need before they are images (pipe.h). kind_count 0: nothing, pipe NULL. */
     const struct kedge_pipe_kind *kinds;
     size_t kind_count;
@@ -88,7 +91,9 @@ struct kedge_upload {
     uint8_t stale_done; /* bases above 0 whose old header is out of the way */
     uint8_t tries;      /* how often the present sector has been begun anew */
     uint8_t sha[32];
-    uint8_t sha_size;     /* 0: client sent none */
+    uint8_t sha_size; /* 0: client sent none */
+    bool hashed;      /* `hash` has every byte from the first to `at`, each read back */
+    struct kedge_hash_state hash;
     uint8_t pending_size; /* bytes held back because of the write block */
     uint8_t pending[32];
     uint8_t head[KEDGE_UPLOAD_HEAD];
@@ -110,10 +115,20 @@ struct kedge_backup_copy {
     uint8_t have[32]; /* bit i: unit i has its cell */
 };
 
+/* The chunk that was answered and is not written yet. */
+struct kedge_owed {
+    uint32_t off;    /* file offset of its first byte that is not taken yet */
+    size_t at, size; /* what is left of it in config->behind; size 0: nothing */
+    uint32_t peer;   /* who sent it */
+    int status;      /* why an owed chunk could not be written, for the next chunk's reply; 0 */
+    char detail[96];
+};
+
 struct kedge_agent {
     const struct kedge_agent_config *config;
     struct kedge_policy policy;
     struct kedge_upload upload;
+    struct kedge_owed owed;
     struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
     struct kedge_backup_copy backup;
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
@@ -137,9 +152,12 @@ struct kedge_upload_reply {
     uint32_t off;
     bool has_match, match;
 };
-/* One chunk. At most one sector is erased inside a call. On success reply->off is what the client
- * must send next (a wrong offset is answered with the right one, the data dropped). After a cut:
- * the same sha resumes at the last sector that was marked.
+/* One chunk. At most one sector is erased inside a call, and one more for a chunk that was owed. On
+ * success reply->off is what the client must send next (a wrong offset is answered with the right
+ * one, the data dropped). After a cut: the same sha resumes at the last sector that was marked.
+ *
+ * With config->behind a reply says "received", not "written": should writing fail later, the next
+ * reply sends the client back or refuses. The file's last chunk is answered when all is written.
  *
  * A file that goes through the pipe: reply->off may jump (a resume: to a border of the transform),
  * and may stay where it is for a call, while what the last bytes became is still being written. It
@@ -150,8 +168,9 @@ struct kedge_upload_reply {
 int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_request *request,
                        struct kedge_upload_reply *reply);
 
-/* Erase ahead of a running upload; without one, copy the next unit of the running image to the
- * backup (keeps_backup). Call when idle. At most one sector or unit a call. true: did something. */
+/* Write what is owed, else erase ahead of a running upload; without one, copy the next unit of the
+ * running image to the backup (keeps_backup). Call when idle. At most one sector or unit a call.
+ * true: did something. */
 bool kedge_agent_idle(struct kedge_agent *agent);
 
 struct kedge_slot_state {

@@ -48,6 +48,7 @@ struct device {
     uint8_t unit[KEDGE_UNIT_MAX];
     uint8_t plan[KEDGE_PLAN_MAX];
     uint8_t scratch[4096];
+    uint8_t behind[KEDGE_SMP_MESSAGE_MAX];
     struct kedge_boot_config boot_config;
     struct kedge_boot_hooks hooks;
     uint32_t effort[KEDGE_EFFORTS];
@@ -543,7 +544,9 @@ static int configure(struct device *device)
                                                            sizeof device->pipe_memory),
                                                        .keeps_backup = strategy == &kedge_backup,
                                                        .scratch = kedge_buf(
-                                                           device->scratch, sizeof device->scratch)};
+                                                           device->scratch, sizeof device->scratch),
+                                                       .behind = kedge_buf(
+                                                           device->behind, sizeof device->behind)};
     return 0;
 }
 

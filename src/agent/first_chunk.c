@@ -181,6 +181,9 @@ static int open_session(struct kedge_agent *agent, const struct kedge_upload_req
     memset(upload->tail, kedge_agent_geometry(agent)->erased, sizeof(upload->tail));
     if (!wrapped) {
         memcpy(upload->head, request->data.at, sizeof(upload->head));
+        upload->hashed = at == 0;
+        kedge_sha256.start(&upload->hash);
+        kedge_sha256.update(&upload->hash, kedge_bytes(upload->head, sizeof(upload->head)));
         return kedge_upload_record(agent, at / kedge_agent_sector(agent));
     }
     memcpy(upload->head, before.head, sizeof(upload->head));

@@ -4,6 +4,7 @@
  *   chunks.c        bytes into sectors
  *   wrapped.c       a file in an envelope: through the pipe into sectors
  *   match.c         is what lies in the slot what was sent
+ *   owed.c          a chunk that is answered before it is written
  *   upload.c        who speaks, how it ends, start after a reset */
 #ifndef KEDGE_AGENT_SESSION_H
 #define KEDGE_AGENT_SESSION_H
@@ -58,6 +59,20 @@ int kedge_upload_record(struct kedge_agent *agent, uint32_t marked);
  * while *may_erase; advances `at`, or moves it back to the start of a sector that did not hold its
  * bytes. */
 int kedge_upload_put(struct kedge_agent *agent, struct kedge_bytes data, bool *may_erase);
+
+/* Take what can be taken of a chunk at upload->off, with one sector erased at most; advances off,
+ * or moves it back. */
+int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data);
+
+/* May this chunk, which follows what the session has, be answered now? Then it is owed. */
+bool kedge_owed_takes(struct kedge_agent *agent, const struct kedge_upload_request *request);
+
+/* One step of writing what is owed; true while there is more. Bounded: each step takes some of the
+ * chunk or drops the rest. */
+bool kedge_owed_write(struct kedge_agent *agent);
+
+/* Did an owed chunk of this client fail? Then once: *status and agent->detail say how. */
+bool kedge_owed_failed(struct kedge_agent *agent, uint32_t peer, int *status);
 
 /* How far `at` may go before the next sector is erased. */
 uint32_t kedge_upload_limit(const struct kedge_agent *agent);

@@ -80,16 +80,28 @@ int kedge_upload_complete(struct kedge_agent *agent)
     return error == 0 ? KEDGE_AGENT_OK : kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
 }
 
+/* What was sent, byte by byte, has the sha that was told; each byte was read back when it was
+ * written. */
+static bool is_hash(struct kedge_upload *upload)
+{
+    uint8_t digest[KEDGE_SHA256_SIZE];
+
+    kedge_sha256.finish(&upload->hash, digest);
+    return kedge_equal(digest, upload->sha, sizeof(digest));
+}
+
 static int finish_plain(struct kedge_agent *agent, bool *match)
 {
-    const struct kedge_upload *const upload = &agent->upload;
+    struct kedge_upload *const upload = &agent->upload;
     int status = kedge_upload_put_header(agent);
 
     if (status == KEDGE_AGENT_OK) {
         status = kedge_upload_complete(agent);
     }
-    *match = status == KEDGE_AGENT_OK && upload->sha_size == KEDGE_SHA256_SIZE &&
-             kedge_upload_matches(agent, 0, upload->size, upload->tail, upload->sha);
+    *match =
+        status == KEDGE_AGENT_OK && upload->sha_size == KEDGE_SHA256_SIZE &&
+        (upload->hashed ? is_hash(upload)
+                        : kedge_upload_matches(agent, 0, upload->size, upload->tail, upload->sha));
     return status;
 }
 
@@ -113,10 +125,10 @@ static int finish(struct kedge_agent *agent, struct kedge_upload_reply *reply)
     return upload->status;
 }
 
-/* Take what can be taken of a chunk at upload->off. */
-static int take(struct kedge_agent *agent, struct kedge_bytes data)
+int kedge_upload_take(struct kedge_agent *agent, struct kedge_bytes data)
 {
     struct kedge_upload *const upload = &agent->upload;
+    const uint32_t from = upload->at;
     bool may_erase = true;
     int status;
 
@@ -125,6 +137,11 @@ static int take(struct kedge_agent *agent, struct kedge_bytes data)
     }
     status = kedge_upload_put(agent, data, &may_erase);
     upload->off = upload->at;
+    if (upload->at >= from) {
+        kedge_sha256.update(&upload->hash, kedge_bytes(data.at, upload->at - from));
+    } else {
+        upload->hashed = false; /* a sector is begun anew: its bytes come twice */
+    }
     return status;
 }
 
@@ -155,7 +172,11 @@ static int go_on(struct kedge_agent *agent, const struct kedge_upload_request *r
         return kedge_agent_refuse(agent, KEDGE_AGENT_OVERRUN, "more data than the length told");
     }
     upload->last_ms = agent->config->now_ms(agent->config->ctx);
-    status = take(agent, request->data);
+    if (kedge_owed_takes(agent, request)) {
+        reply->off = request->off + (uint32_t)request->data.size;
+        return KEDGE_AGENT_OK;
+    }
+    status = kedge_upload_take(agent, request->data);
     reply->off = upload->off;
     if (status == KEDGE_AGENT_OK && upload->off == upload->size) {
         status = finish(agent, reply);
@@ -177,7 +198,11 @@ int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_requ
 
     agent->detail[0] = '\0';
     *reply = (struct kedge_upload_reply){0};
-    if (!request->has_off) {
+    while (kedge_owed_write(agent)) {
+    }
+    if (kedge_owed_failed(agent, request->peer, &status)) {
+        /* the client learns what became of the chunk before */
+    } else if (!request->has_off) {
         status = kedge_agent_refuse(agent, KEDGE_AGENT_INVALID_OFFSET, "a chunk must tell its off");
     } else if (request->off == 0) {
         status = kedge_upload_first(agent, request, reply);
@@ -192,6 +217,13 @@ bool kedge_agent_idle(struct kedge_agent *agent)
 {
     bool erased = false;
 
+    if (agent->owed.size > 0) {
+        const uint8_t outside = kedge_agent_enter(agent, KEDGE_PHASE_DOWNLOAD);
+
+        (void)kedge_owed_write(agent);
+        (void)kedge_agent_enter(agent, outside);
+        return true;
+    }
     if (!kedge_upload_runs(&agent->upload)) {
         return kedge_backup_idle(agent);
     }

@@ -30,6 +30,7 @@ struct story {
     bool before_pending; /* ... and asked for, as a test */
     bool torn_before;    /* a torn request lies in the mailbox */
     bool idle;           /* the port finds time to erase ahead */
+    bool behind;         /* chunks are answered before they are written */
     bool aligned;        /* the client's chunks end where sectors end */
 };
 
@@ -50,6 +51,18 @@ static const struct story stories[] = {
      .ask = ASK_PERMANENT,
      .before = &old_image,
      .idle = true},
+    {.name = "upload and test, answered before it is written, by the next chunk",
+     .file = &new_image,
+     .ask = ASK_TEST,
+     .before = &old_image,
+     .before_base = 2,
+     .behind = true},
+    {.name = "upload and confirm, answered before it is written, in idle time",
+     .file = &new_image,
+     .ask = ASK_PERMANENT,
+     .before = &old_image,
+     .idle = true,
+     .behind = true},
     {.name = "upload without sha over a pending image",
      .file = &new_image,
      .without_sha = true,
@@ -91,6 +104,7 @@ static void prepare(const struct story *story)
 {
     const uint8_t torn[] = {0x77, 0x02};
 
+    device.config.behind = kedge_buf(device.behind, story->behind ? sizeof(device.behind) : 0);
     kedge_sim_fill(device.sim, KEDGE_EXTERNAL, 0xff);
     kedge_sim_fill(device.sim, KEDGE_INTERNAL, 0xff);
     agent_device_put(&device, false, 0, &running);

@@ -49,6 +49,7 @@ struct agent_device {
     struct kedge_agent agent;
     uint32_t now_ms;
     uint8_t scratch[SECTOR];
+    uint8_t behind[SECTOR]; /* for config.behind, which is empty */
 };
 
 /* A signed image, and the SHA-256 of the file. */
