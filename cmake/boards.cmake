@@ -39,6 +39,27 @@ kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.
 kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 
+set(nrf52840 ports/nrf52840/application/board.c ports/nrf52840/application/uarte.c ports/nrf52840/nvmc.c
+    ports/nrf52840/spim.c)
+kedge_board_program(nrf52840-loader ports/nrf52840/application/loader.ld ports/board/loader.c
+    ports/loader-key/p256.c ${nrf52840})
+kedge_board_application(nrf52840-application ports/nrf52840/application/application.ld ${nrf52840})
+foreach(program loader application-waits application-confirms application-crashes)
+    target_include_directories(nrf52840-${program} PRIVATE ports/nrf52840)
+endforeach()
+
+# The NVMC driver on QEMU's microbit, a Cortex-M0 with the same registers.
+add_executable(microbit-nvmc ports/microbit/main_nvmc.c ports/nrf52840/nvmc.c ports/cortex-m4/memory.c
+    src/base/bytes.c src/base/crc32.c src/flash/region.c src/log/journal.c src/boot/policy.c
+    src/boot/policy_store.c)
+target_include_directories(microbit-nvmc PRIVATE include src ports/microbit ports/nrf52840)
+target_compile_options(microbit-nvmc PRIVATE ${kedge_warnings} -mcpu=cortex-m0 -ffreestanding -fno-lto
+    -fno-tree-loop-distribute-patterns -include ${CMAKE_SOURCE_DIR}/ports/microbit/nrf51.h)
+target_link_libraries(microbit-nvmc PRIVATE gcc)
+target_link_options(microbit-nvmc PRIVATE -mcpu=cortex-m0 -nostartfiles -nostdlib -Wl,--gc-sections
+    -L${CMAKE_SOURCE_DIR}/ports/cortex-m4 -T${CMAKE_SOURCE_DIR}/ports/microbit/link.ld)
+set_target_properties(microbit-nvmc PROPERTIES SUFFIX .elf)
+
 # What tests/qemu starts.
 add_custom_target(boards DEPENDS qemu-ast1030-loader qemu-ast1030-cuts qemu-ast1030-application-waits
-    qemu-ast1030-application-confirms qemu-ast1030-application-crashes)
+    qemu-ast1030-application-confirms qemu-ast1030-application-crashes microbit-nvmc)

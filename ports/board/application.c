@@ -49,11 +49,27 @@ static const struct kedge_system kedge_system_words = {
     .buffer_count = 1,
 };
 
-/* No loader that we understand: run, and claim nothing. */
+/* A loader without a handover: what runs, and whether it is on trial, is written in its slot. */
+static void look_around(void)
+{
+    const struct kedge_slot *primary = &flashes.pair.primary;
+    struct kedge_image image;
+    struct kedge_trailer trailer;
+    report = (struct kedge_boot_report){.boots = 1, .reason = KEDGE_REASON_NORMAL};
+    report.external_alive = flashes.external == 0;
+    if (kedge_slot_find(primary, 0, &image) == 0) {
+        report.version = image.version;
+    }
+    if (kedge_slot_trailer(primary, 3, &trailer) == 0 && trailer.magic == KEDGE_MAGIC_GOOD &&
+        trailer.copy_done == KEDGE_FLAG_SET && trailer.image_ok == KEDGE_FLAG_UNSET) {
+        report.reason = KEDGE_REASON_TESTING;
+    }
+}
+
 static void take_report(void)
 {
     if (!handover_get(&report, &flashes.recorder)) {
-        report = (struct kedge_boot_report){.boots = 1, .reason = KEDGE_REASON_NORMAL};
+        look_around();
         say("no report of a loader\r\n");
     }
 }
@@ -120,7 +136,7 @@ static void start(void)
     (void)kedge_recorder_phase(&flashes.recorder, KEDGE_PHASE_IDLE);
     kedge_agent_start(&agent, &config);
     kedge_service_start(&service, &agent, &kedge_system_words);
-    service.reset_seen = link_handover.reset_seen == 1;
+    service.reset_seen = link_handover.reset_seen == HANDOVER_RESET;
     service.reset_peer = link_handover.reset_peer;
     service.reset_sequence = link_handover.reset_sequence;
     service.reset_ms = board_now_ms();
@@ -148,6 +164,6 @@ int main(void)
     }
     link_handover.reset_peer = service.reset_peer;
     link_handover.reset_sequence = service.reset_sequence;
-    link_handover.reset_seen = 1;
+    link_handover.reset_seen = HANDOVER_RESET;
     board_reset();
 }

@@ -47,6 +47,9 @@ void board_watchdog_feed(void);
 
 _Noreturn void board_reset(void);
 
+/* "power on", "watchdog", ...: for the console. Called once, early. */
+const char *board_reset_reason(void);
+
 /* To the image whose payload (a vector table first) lies at device address `entry` of the internal
  * flash, `size` bytes: interrupts and timer off, VTOR, stack, entry. */
 _Noreturn void board_jump(const struct kedge_flash *internal, uint32_t entry, uint32_t size);

@@ -20,12 +20,13 @@ void handover_put(const struct kedge_boot_report *report, const struct kedge_rec
 
 bool handover_get(struct kedge_boot_report *report, struct kedge_recorder *recorder)
 {
-    const struct handover *from = &link_handover;
+    struct handover *from = &link_handover;
     if (from->magic != HANDOVER_MAGIC || from->version != HANDOVER_VERSION ||
         from->size != sizeof *from || from->crc != crc_of(from)) {
         return false;
     }
     *report = from->report;
     memcpy(recorder->counts, from->counts, sizeof recorder->counts);
+    from->magic = 0;
     return true;
 }

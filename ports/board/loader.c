@@ -1,6 +1,7 @@
 /* A loader with a console: boots, says the verdict and what it did to which flash, hands the report
  * over and jumps, with the watchdog running, so that an image that hangs is gone at the next boot.
- * Nothing bootable: it says why and lets the watchdog try again, for the chip may be back then. */
+ * A watchdog that outlives a reset is fed. Nothing bootable: it says why and lets the watchdog try
+ * again, for the chip may be back then. */
 #include "board.h"
 #include "flashes.h"
 #include "handover.h"
@@ -13,6 +14,14 @@ static struct flashes flashes;
 static uint8_t unit[BOARD_UNIT];
 static uint64_t state[BOARD_STATE / 8];
 
+static void feed(void *ctx)
+{
+    (void)ctx;
+    board_watchdog_feed();
+}
+
+static const struct kedge_boot_hooks hooks = {.feed = feed};
+
 static struct kedge_boot_config config = {
     .layout = &flashes.layout,
     .strategy = &kedge_swap,
@@ -20,6 +29,7 @@ static struct kedge_boot_config config = {
     .key_count = 1,
     .defaults = &kedge_policy_default,
     .recorder = &flashes.recorder,
+    .hooks = &hooks,
     .unit = {unit, sizeof unit},
     .state = {(uint8_t *)state, sizeof state},
 };
@@ -78,6 +88,9 @@ int main(void)
     struct kedge_boot_report report;
     uint32_t size = 0;
     board_start();
+    say("reset: ");
+    say(board_reset_reason());
+    say("\r\n");
     int error = flashes_open(&flashes);
     if (error == 0) {
         error = kedge_boot(&config, &report);

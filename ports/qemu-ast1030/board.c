@@ -3,6 +3,7 @@
  * there. */
 #include "board.h"
 
+#include "handover.h"
 #include "registers.h"
 #include "smc.h"
 
@@ -147,6 +148,16 @@ void board_watchdog_start(uint32_t us)
 void board_watchdog_feed(void)
 {
     WDT1_RESTART = WDT_RESTART;
+}
+
+/* The cause cannot be read from a register here. RAM is zero when QEMU starts, and an application
+ * that asks for its reset says so in the handover. */
+const char *board_reset_reason(void)
+{
+    if (link_handover.reset_seen == HANDOVER_RESET) {
+        return "asked for";
+    }
+    return link_handover.version == HANDOVER_VERSION ? "watchdog" : "power on";
 }
 
 _Noreturn void board_reset(void)
