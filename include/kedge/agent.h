@@ -136,7 +136,7 @@ struct kedge_agent {
 };
 
 /* Settles and loads the policy (writes to the settings only after a policy_set that a cut
- * interrupted), looks for an upload that a reset interrupted. Never fails for flash contents. */
+ * interrupted, and to count a boot of `hold for-N`), looks for an upload that a reset interrupted. Never fails for flash contents. */
 void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
 
 /* The chunk store's number as a client: it decodes by an upload from inside. */

@@ -7,7 +7,7 @@
 
 enum kedge_policy_key {
     KEDGE_POLICY_AFTER_CONFIRM, /* keep 0, trailer 1, wipe 2 */
-    KEDGE_POLICY_HOLD,          /* off 0, on 1 */
+    KEDGE_POLICY_HOLD,          /* off 0, on 1, for-N (boots, 1..15) N + 1: the agent counts */
     KEDGE_POLICY_ATTEMPTS,      /* 1..15 */
     KEDGE_POLICY_ERASE_PENDING, /* allow 0, refuse 1 */
     KEDGE_POLICY_DOWNGRADE,     /* allow 0, refuse 1 */

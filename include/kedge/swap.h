@@ -28,6 +28,7 @@ extern const struct kedge_strategy kedge_swap_serial;
 struct kedge_boot_hooks {
     void (*feed)(void *ctx); /* watchdog; in every bounded loop */
     void (*progress)(void *ctx, uint32_t done, uint32_t total); /* steps of the program */
+    bool (*hold)(void *ctx);       /* requests wait in this boot: the battery is low */
     uint32_t (*now_ms)(void *ctx); /* for the history; may wrap */
     void *ctx;
     /* kedge_history_effort, where the history shall say what an update cost; before: its memory,

@@ -63,6 +63,9 @@ int kedge_agent_version_allowed(struct kedge_agent *agent, const struct kedge_ve
 enum kedge_verdict kedge_agent_verify(struct kedge_agent *agent, uint8_t base,
                                       struct kedge_verify *checked);
 
+/* Once a boot: policy hold for-N becomes for-(N-1), for-1 becomes off. */
+void kedge_agent_count_boot(struct kedge_agent *agent);
+
 /* One step of the copy of the running image. true: did something. */
 bool kedge_backup_idle(struct kedge_agent *agent);
 

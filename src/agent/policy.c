@@ -3,6 +3,21 @@
 
 #include "agent/parts.h"
 
+void kedge_agent_count_boot(struct kedge_agent *agent)
+{
+    const uint8_t hold = agent->policy.value[KEDGE_POLICY_HOLD];
+
+    if (hold < 2) {
+        return;
+    }
+    const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_IDLE);
+
+    /* what cannot be written or is locked stays on hold: never sooner than was asked */
+    (void)kedge_policy_store(&agent->config->layout->settings, &agent->policy, KEDGE_POLICY_HOLD,
+                             hold == 2 ? 0 : (uint8_t)(hold - 1));
+    (void)kedge_agent_enter(agent, before);
+}
+
 int kedge_agent_policy_set(struct kedge_agent *agent, struct kedge_bytes key,
                            struct kedge_bytes value)
 {

@@ -275,6 +275,7 @@ void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_confi
      * boot [S-3]; settings that cannot be written stay as they are */
     (void)kedge_policy_settle(&config->layout->settings);
     kedge_policy_load(&config->layout->settings, config->defaults, &agent->policy);
+    kedge_agent_count_boot(agent);
     find_interrupted(agent);
     kedge_wrapped_start(agent);
 }

@@ -326,6 +326,9 @@ static void act(struct loader *l, enum kedge_action action)
         do_plan(l);
         break;
     case KEDGE_DO_LATCH:
+        /* before the latch: a request of the trial must not outlive a cut behind it */
+        if (l->policy.value[KEDGE_POLICY_AFTER_CONFIRM] == 1)
+            (void)kedge_engine_clear_mail(&l->engine);
         kedge_plan_accept(l->engine.plan);
         settle(l, KEDGE_REASON_CONFIRMED,
                l->policy.value[KEDGE_POLICY_AFTER_CONFIRM] == 2 ? KEDGE_PLAN_WIPE : 0);
@@ -413,6 +416,8 @@ static void open(struct loader *l, const struct kedge_boot_config *config)
     l->engine.refuse_older = l->policy.value[KEDGE_POLICY_DOWNGRADE] != 0;
     l->facts.stable = journal->sealed;
     l->facts.held = l->policy.value[KEDGE_POLICY_HOLD];
+    if (config->hooks != NULL && config->hooks->hold != NULL)
+        l->facts.held = config->hooks->hold(config->hooks->ctx) || l->facts.held;
     l->facts.limit = l->policy.value[KEDGE_POLICY_ATTEMPTS];
     l->facts.wipe = !journal->sealed && (l->engine.plan[KEDGE_PLAN_FLAGS] & KEDGE_PLAN_WIPE) != 0;
     forget(l);

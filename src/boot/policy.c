@@ -8,7 +8,7 @@ const struct kedge_policy kedge_policy_default = {.value = {0, 0, 1, 0, 0, 0}, .
 
 /* Lowest and highest value of each key. */
 static const uint8_t range[KEDGE_POLICY_KEYS][2] = {
-    [KEDGE_POLICY_AFTER_CONFIRM] = {0, 2}, [KEDGE_POLICY_HOLD] = {0, 1},
+    [KEDGE_POLICY_AFTER_CONFIRM] = {0, 2}, [KEDGE_POLICY_HOLD] = {0, 16},
     [KEDGE_POLICY_ATTEMPTS] = {1, 15},     [KEDGE_POLICY_ERASE_PENDING] = {0, 1},
     [KEDGE_POLICY_DOWNGRADE] = {0, 1},     [KEDGE_POLICY_CONFIDENTIAL] = {0, 1},
 };

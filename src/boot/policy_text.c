@@ -9,7 +9,7 @@ static const struct {
     const char *value[WORDS];
 } table[KEDGE_POLICY_KEYS] = {
     [KEDGE_POLICY_AFTER_CONFIRM] = {"after_confirm", {"keep", "trailer", "wipe"}},
-    [KEDGE_POLICY_HOLD] = {"hold", {"off", "on", NULL}},
+    [KEDGE_POLICY_HOLD] = {"hold", {"off", "on", NULL}}, /* and for-1 to for-15, from 2 on */
     [KEDGE_POLICY_ATTEMPTS] = {"attempts", {NULL, NULL, NULL}},
     [KEDGE_POLICY_ERASE_PENDING] = {"erase_pending", {"allow", "refuse", NULL}},
     [KEDGE_POLICY_DOWNGRADE] = {"downgrade", {"allow", "refuse", NULL}},
@@ -21,19 +21,36 @@ const char *kedge_policy_key_text(enum kedge_policy_key key)
     return (unsigned)key < KEDGE_POLICY_KEYS ? table[key].key : NULL;
 }
 
+static size_t put_word(char *to, const char *word)
+{
+    size_t size = 0;
+
+    for (; word[size] != '\0'; size++) {
+        to[size] = word[size];
+    }
+    return size;
+}
+
+/* 1 to 15, behind `size` chars. */
+static size_t put_number(char *to, size_t size, unsigned number)
+{
+    if (number >= 10) {
+        to[size++] = (char)('0' + number / 10);
+    }
+    to[size++] = (char)('0' + number % 10);
+    return size;
+}
+
 size_t kedge_policy_value_text(enum kedge_policy_key key, uint8_t value, char *to)
 {
     size_t size = 0;
 
     if (kedge_policy_allows(key, value) && key == KEDGE_POLICY_ATTEMPTS) {
-        if (value >= 10) {
-            to[size++] = (char)('0' + value / 10);
-        }
-        to[size++] = (char)('0' + value % 10);
+        size = put_number(to, 0, value);
+    } else if (key == KEDGE_POLICY_HOLD && value > 1 && kedge_policy_allows(key, value)) {
+        size = put_number(to, put_word(to, "for-"), value - 1u);
     } else if (kedge_policy_allows(key, value)) {
-        for (const char *word = table[key].value[value]; *word != '\0'; word++) {
-            to[size++] = *word;
-        }
+        size = put_word(to, table[key].value[value]);
     }
     to[size] = '\0';
     return size;
@@ -54,7 +71,7 @@ static int parse_value(enum kedge_policy_key key, struct kedge_bytes text, uint8
 {
     char word[8];
 
-    for (uint8_t v = 0; v < 16; v++) {
+    for (uint8_t v = 0; v < 17; v++) {
         if (kedge_policy_value_text(key, v, word) != 0 && says(text, word)) {
             *value = v;
             return 0;

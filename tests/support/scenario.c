@@ -37,6 +37,7 @@ const struct scenario scenarios[] = {
     {"revert, one unit", &kedge_swap, 1, 0, 1, 1, ALL, REVERT, true},
     {"revert in place", &kedge_swap, 2, 0, 4, 4, 0, REVERT, false},
     {"confirm", &kedge_swap, 2, 0, 2, 2, ALL, CONFIRM, true},
+    {"confirm, trailer", &kedge_swap, 2, 0, 2, 2, ALL, CONFIRM_TRAILER, false},
     {"second trial", &kedge_swap, 2, 0, 1, 1, ALL, SECOND_TRIAL, true},
     {"overwrite", &kedge_overwrite, 2, 0, 3, 3, ALL, ASK_TEST, false},
     {"backup", &kedge_backup, 2, 0, 3, 3, ALL, ASK_TEST, false},
@@ -166,8 +167,8 @@ void scenario_prepare(const struct scenario *s)
     device_put(&device, KEDGE_SECONDARY, s->base, &new_image);
     if (s->event == SECOND_TRIAL)
         device.policy.value[KEDGE_POLICY_ATTEMPTS] = 2;
-    if (s->event == WIPE)
-        device.policy.value[KEDGE_POLICY_AFTER_CONFIRM] = 2;
+    if (s->event == WIPE || s->event == CONFIRM_TRAILER)
+        device.policy.value[KEDGE_POLICY_AFTER_CONFIRM] = s->event == WIPE ? 2 : 1;
     switch (s->event) {
     case ASK_TEST:
         device_request(&device, false);
@@ -196,9 +197,9 @@ void scenario_prepare(const struct scenario *s)
         device_request(&device, false);
         boot_clean(2);
         require(device.report.reason == KEDGE_REASON_TESTING);
-        if (s->event == CONFIRM || s->event == WIPE)
+        if (s->event == CONFIRM || s->event == CONFIRM_TRAILER || s->event == WIPE)
             device_confirm(&device);
-        if (s->event == ASK_IN_TRIAL)
+        if (s->event == ASK_IN_TRIAL || s->event == CONFIRM_TRAILER)
             device_request(&device, true);
         break;
     }
@@ -279,6 +280,7 @@ void scenario_check(bool used_up)
         scenario_quiet(1);
         break;
     case CONFIRM:
+    case CONFIRM_TRAILER:
         require(major == 2);
         require(old_is_kept());
         scenario_quiet(2);

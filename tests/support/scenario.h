@@ -18,7 +18,8 @@ enum event {
     TORN_REQUEST,
     WIPE,        /* confirmed, policy after_confirm = wipe */
     ASK_IN_TRIAL, /* a request made during a trial must not outlive the revert */
-    ASK_PREPARED  /* ASK_TEST, after the agent copied the running image to the backup */
+    CONFIRM_TRAILER, /* confirmed, asked for the old one; after_confirm = trailer drops that */
+    ASK_PREPARED     /* ASK_TEST, after the agent copied the running image to the backup */
 };
 
 struct scenario {

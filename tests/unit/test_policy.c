@@ -64,6 +64,8 @@ static void words_are_the_products(void **state)
         {"after_confirm", "wipe", 0, 2},
         {"hold", "off", 1, 0},
         {"hold", "on", 1, 1},
+        {"hold", "for-1", 1, 2},
+        {"hold", "for-15", 1, 16},
         {"attempts", "1", 2, 1},
         {"attempts", "9", 2, 9},
         {"attempts", "10", 2, 10},
@@ -80,7 +82,8 @@ static void words_are_the_products(void **state)
         {"attempts", ""},       {"attempts", "1 "},       {"hold", "ON"},
         {"hold", "o"},          {"hold", "offf"},         {"hold", "1"},
         {"hold", "allow"},      {"after_confirm", "wip"}, {"downgrade", "on"},
-        {"attempts", "999999"}, {"attempts", "-1"},
+        {"attempts", "999999"}, {"attempts", "-1"},       {"hold", "for-0"},
+        {"hold", "for-16"},     {"hold", "for-"},         {"hold", "for-01"},
     };
     static const char *const unknown[] = {"", "hol", "holds", "HOLD", "attempts ", "\n"};
     enum kedge_policy_key k;
@@ -102,7 +105,7 @@ static void words_are_the_products(void **state)
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         assert_int_equal(kedge_policy_parse(text(unknown[i]), text("on"), &k, &v), KEDGE_E_NONE);
     assert_null(kedge_policy_key_text(KEDGE_POLICY_KEYS));
-    assert_int_equal(kedge_policy_value_text(KEDGE_POLICY_HOLD, 2, word), 0);
+    assert_int_equal(kedge_policy_value_text(KEDGE_POLICY_HOLD, 17, word), 0);
     assert_string_equal(word, "");
 }
 
