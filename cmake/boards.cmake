@@ -12,7 +12,7 @@ function(kedge_board_program name script)
     target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/crypto ${folder})
     target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
     target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge gcc)
-    target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
+    target_link_options(${name} PRIVATE -flto=auto -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
         -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map -L${CMAKE_SOURCE_DIR}/ports/cortex-m4 -L${CMAKE_SOURCE_DIR}/${folder}
         -T${CMAKE_SOURCE_DIR}/${script})
     set_target_properties(${name} PROPERTIES SUFFIX .elf
@@ -47,6 +47,10 @@ kedge_board_application(nrf52840-application ports/nrf52840/application/applicat
 foreach(program loader application-waits application-confirms application-crashes)
     target_include_directories(nrf52840-${program} PRIVATE ports/nrf52840)
 endforeach()
+
+kedge_board_program(template-loader ports/template/loader.ld ports/board/loader.c ports/loader-key/p256.c
+    ports/template/board.c)
+kedge_board_application(template-application ports/template/application.ld ports/template/board.c)
 
 # The NVMC driver on QEMU's microbit, a Cortex-M0 with the same registers.
 add_executable(microbit-nvmc ports/microbit/main_nvmc.c ports/nrf52840/nvmc.c ports/cortex-m4/memory.c
