@@ -6,12 +6,10 @@
 #include <string.h>
 
 #include "host/ble_hs.h"
-#include "kedge/policy.h"
 
-#define MAGIC       0x444E424Bu /* "KBND" */
-#define RECORD      48
-#define RECORDS_AT  8
-#define STORED      (RECORDS_AT + BONDS_MAX * RECORD)
+#define MAGIC      0x444E424Bu /* "KBND" */
+#define RECORD     BONDS_RECORD
+#define RECORDS_AT 8
 
 #define HAS_IRK       1u
 #define AUTHENTICATED 2u
@@ -26,12 +24,12 @@ struct bond {
 };
 
 static struct {
-    struct kedge_region settings;
+    struct bonds_place place;
     bool changed;
     struct bond bond[BONDS_MAX]; /* the oldest first */
 } bonds;
 
-/* ---- flash -------------------------------------------------------------------------------------- */
+/* ---- kept --------------------------------------------------------------------------------------- */
 
 static void put(uint8_t *to, const struct bond *bond)
 {
@@ -58,23 +56,23 @@ static void get(const uint8_t *from, struct bond *bond)
 
 int bonds_keep(void)
 {
-    uint8_t stored[STORED] = {0};
-    if (!bonds.changed || bonds.settings.flash == NULL) {
+    uint8_t stored[BONDS_STORED] = {0};
+    if (!bonds.changed) {
         return 0;
     }
     kedge_put_le32(stored, MAGIC);
     for (unsigned i = 0; i < BONDS_MAX; i++) {
         put(stored + RECORDS_AT + i * RECORD, &bonds.bond[i]);
     }
-    const int result = kedge_settings_store(&bonds.settings, kedge_bytes(stored, sizeof stored));
+    const int result = bonds.place.store(bonds.place.ctx, kedge_bytes(stored, sizeof stored));
     bonds.changed = result != 0;
     return result;
 }
 
 static void load(void)
 {
-    uint8_t stored[STORED];
-    if (kedge_settings_load(&bonds.settings, kedge_buf(stored, sizeof stored)) != 0 ||
+    uint8_t stored[BONDS_STORED];
+    if (bonds.place.load(bonds.place.ctx, kedge_buf(stored, sizeof stored)) != 0 ||
         kedge_le32(stored) != MAGIC) {
         return;
     }
@@ -222,10 +220,10 @@ static int on_delete(int type, const union ble_store_key *key)
     return 0;
 }
 
-void bonds_start(const struct kedge_region *settings)
+void bonds_start(const struct bonds_place *place)
 {
     memset(&bonds, 0, sizeof bonds);
-    bonds.settings = *settings;
+    bonds.place = *place;
     load();
     ble_hs_cfg.store_read_cb = on_read;
     ble_hs_cfg.store_write_cb = on_write;

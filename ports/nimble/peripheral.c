@@ -7,6 +7,7 @@
 #include "bonds.h"
 #include "h4.h"
 #include "host/ble_hs.h"
+#include "kedge/policy.h"
 #include "kedge/smp.h"
 #include "npl.h"
 #include "os/os.h"
@@ -300,15 +301,29 @@ static void on_sync(void)
     advertise();
 }
 
+static int load_bonds(void *ctx, struct kedge_buf to)
+{
+    const struct peripheral_config *config = ctx;
+    return config->settings.flash == NULL ? KEDGE_E_UNSUPPORTED
+                                          : kedge_settings_load(&config->settings, to);
+}
+
+static int store_bonds(void *ctx, struct kedge_bytes bonds)
+{
+    const struct peripheral_config *config = ctx;
+    return config->settings.flash == NULL ? 0 : kedge_settings_store(&config->settings, bonds);
+}
+
 static void configure(const struct peripheral_config *config)
 {
+    const struct bonds_place place = {load_bonds, store_bonds, (void *)(uintptr_t)config};
     const bool compares = config->security == PERIPHERAL_AUTHENTICATED;
     ble_hs_cfg.sync_cb = on_sync;
     ble_hs_cfg.sm_sc = 1;
     ble_hs_cfg.sm_bonding = 1;
     ble_hs_cfg.sm_mitm = compares;
     ble_hs_cfg.sm_io_cap = compares ? BLE_HS_IO_DISPLAY_ONLY : BLE_HS_IO_NO_INPUT_OUTPUT;
-    bonds_start(&config->settings);
+    bonds_start(&place);
 }
 
 void peripheral_start(const struct peripheral_config *config, const struct ble_line *line)

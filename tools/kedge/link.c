@@ -9,8 +9,11 @@
 
 int link_open(struct link *link)
 {
-    if (device_target.ble != NULL || device_target.hci != NULL) {
-        return misuse(NULL, "--ble is not in this version: use --udp or --serial");
+    if (device_target.hci != NULL && device_target.ble == NULL) {
+        return misuse(NULL, "--hci is for --ble");
+    }
+    if (device_target.ble != NULL) {
+        return link_open_ble(link, device_target.ble, device_target.hci);
     }
     if (device_target.serial != NULL) {
         return link_open_serial(link, device_target.serial, device_target.raw);
@@ -23,7 +26,11 @@ int link_open(struct link *link)
 
 void link_close(struct link *link)
 {
-    close(link->fd);
+    if (link->ops->close != NULL) {
+        link->ops->close(link);
+    } else {
+        close(link->fd);
+    }
 }
 
 uint64_t link_clock_ms(void)

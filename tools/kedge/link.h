@@ -26,6 +26,7 @@ struct link_ops {
     int (*send)(struct link *link, struct kedge_bytes message);
     /* 1: *message came, valid until the next call; 0: nothing within `ms`; -1: broken (said). */
     int (*receive)(struct link *link, unsigned ms, struct kedge_bytes *message);
+    void (*close)(struct link *link); /* NULL: nothing but its fd is to be closed */
 };
 
 /* By device_target's options; UDP to 127.0.0.1:1337 without any. 0, or the exit code to end with,
@@ -35,6 +36,8 @@ void link_close(struct link *link);
 
 int link_open_udp(struct link *link, const char *address);
 int link_open_serial(struct link *link, const char *line, bool raw);
+/* `hci`: the controller, NULL: hci0. */
+int link_open_ble(struct link *link, const char *target, const char *hci);
 
 /* Milliseconds of a clock that only runs forward. */
 uint64_t link_clock_ms(void);

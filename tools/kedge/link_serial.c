@@ -123,8 +123,8 @@ static int receive_lines(struct link *link, unsigned ms, struct kedge_bytes *mes
     return receive(link, false, ms, message);
 }
 
-static const struct link_ops raw_ops = {send_raw, receive_raw};
-static const struct link_ops console_ops = {send_lines, receive_lines};
+static const struct link_ops raw_ops = {.send = send_raw, .receive = receive_raw};
+static const struct link_ops console_ops = {.send = send_lines, .receive = receive_lines};
 
 /* TTY[:BAUD]: a colon with digits behind it, or not part of the name. */
 static int split(const char *line, char *path, size_t room, unsigned *baud)

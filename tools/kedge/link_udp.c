@@ -60,7 +60,7 @@ static int receive_datagram(struct link *link, unsigned ms, struct kedge_bytes *
     }
 }
 
-static const struct link_ops udp_ops = {send_datagram, receive_datagram};
+static const struct link_ops udp_ops = {.send = send_datagram, .receive = receive_datagram};
 
 /* HOST, HOST:PORT, [V6]:PORT or a bare IPv6 address into its two parts. */
 static int split(const char *address, char *host, size_t room, const char **port)
