@@ -43,7 +43,7 @@ bench: ## the measured tables
 
 qemu: ## the Cortex-M4 board with two SPI-NOR chips
 	@$(setup) qemu
-	@tools/build.sh gcc
+	@tools/build.sh gcc programs
 	@ports/qemu-ast1030/run.sh
 
 check: ## layers, formatting, static analysis, the Cortex-M4 build

@@ -3,7 +3,6 @@
  * there. */
 #include "board.h"
 
-#include "handover.h"
 #include "registers.h"
 #include "smc.h"
 
@@ -150,18 +149,21 @@ void board_watchdog_feed(void)
     WDT1_RESTART = WDT_RESTART;
 }
 
-/* The cause cannot be read from a register here. RAM is zero when QEMU starts, and an application
- * that asks for its reset says so in the handover. */
+/* The cause cannot be read from a register here; RAM is zero when QEMU starts. */
+#define MARKER_RUNS  0x52554E53u
+#define MARKER_ASKED 0x41534B44u
+extern uint32_t link_marker;
+
 const char *board_reset_reason(void)
 {
-    if (link_handover.reset_seen == HANDOVER_RESET) {
-        return "asked for";
-    }
-    return link_handover.version == HANDOVER_VERSION ? "watchdog" : "power on";
+    const uint32_t marker = link_marker;
+    link_marker = MARKER_RUNS;
+    return marker == MARKER_ASKED ? "asked for" : marker == MARKER_RUNS ? "watchdog" : "power on";
 }
 
 _Noreturn void board_reset(void)
 {
+    link_marker = MARKER_ASKED;
     SCB_AIRCR = AIRCR_RESET;
     for (;;) {
     }

@@ -98,6 +98,7 @@ def test_update_story(board, tmp_path):
     assert b.wait("booted", boots + 2).startswith("booted 3.0.0 (not confirmed: the old")
     b.wait("application", len(b.lines("booted")) - 1)
     account()
+    assert b.lines("reset:")[boots - 1:] == ["reset: asked for", "reset: asked for", "reset: watchdog"]
     lost = [line.split() for line in b.lines("flash:")[2 * boots:2 * boots + 2]]
     b.stop()
 
