@@ -210,6 +210,12 @@ def test_default_place(kedge_device, kedge, tmp_path):
         process.kill()
 
 
+def without_journal(both):
+    """The journal's history tells how long an update took."""
+    internal, external = both
+    return internal[:0x7D000] + internal[0x7F000:], external
+
+
 def test_model_time(asked):
     """Operations take their time by default: a demonstration shows what a real chip would take."""
     start = contents(asked)
@@ -219,10 +225,10 @@ def test_model_time(asked):
     model = time.monotonic() - began
     assert done.stdout.startswith("booted 2.0.0")
     assert model > 0.5  # 4 internal erases of 85 ms and as many external ones, at the least
-    slow = contents(asked)
+    slow = without_journal(contents(asked))
     put(asked, start)
     asked.once()
-    assert contents(asked) == slow, "the clock changes nothing but the time"
+    assert without_journal(contents(asked)) == slow, "the clock changes nothing but the time"
 
 
 def test_external_dead(asked):
