@@ -277,6 +277,35 @@ static void a_cut_leaves_old_or_new(void **state)
     board_free(&b);
 }
 
+/* Bonds lie behind the policies: neither may lose the other, and a store that changes nothing costs
+ * no erase. */
+static void what_is_kept_and_policies_live_together(void **state)
+{
+    uint8_t kept[KEDGE_SETTINGS_KEPT];
+    uint8_t found[KEDGE_SETTINGS_KEPT];
+    struct board b;
+
+    (void)state;
+    board_make(&b);
+    for (size_t i = 0; i < sizeof kept; i++) {
+        kept[i] = (uint8_t)(i * 5 + 1);
+    }
+    assert_int_equal(kedge_settings_load(&b.settings, kedge_buf(found, sizeof found)),
+                     KEDGE_E_NONE);
+    assert_int_equal(kedge_policy_store(&b.settings, &b.policy, KEDGE_POLICY_HOLD, 1), 0);
+    assert_int_equal(kedge_settings_store(&b.settings, kedge_bytes(kept, sizeof kept)), 0);
+    assert_int_equal(kedge_policy_store(&b.settings, &b.policy, KEDGE_POLICY_ATTEMPTS, 3), 0);
+    assert_int_equal(kedge_settings_load(&b.settings, kedge_buf(found, sizeof found)), 0);
+    assert_memory_equal(found, kept, sizeof kept);
+    assert_int_equal(load(&b).value[KEDGE_POLICY_HOLD], 1);
+    assert_int_equal(load(&b).value[KEDGE_POLICY_ATTEMPTS], 3);
+    kedge_sim_arm(b.sim, NULL); /* counts from here */
+    assert_int_equal(kedge_settings_store(&b.settings, kedge_bytes(kept, 100)), 0);
+    assert_int_equal(kedge_policy_settle(&b.settings), 0);
+    assert_int_equal(kedge_sim_operations(b.sim), 0);
+    board_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +315,7 @@ int main(void)
         cmocka_unit_test(setting_the_same_writes_nothing),
         cmocka_unit_test(locks_hold),
         cmocka_unit_test(a_cut_leaves_old_or_new),
+        cmocka_unit_test(what_is_kept_and_policies_live_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
