@@ -11,6 +11,9 @@ trap 'rm -rf "$parts"' EXIT
 "$build/bench/bench_flash" "$parts/flash.json"
 echo
 "$python" bench/clients.py "$build" "$parts/clients.json"
+echo
+tools/build.sh arm qemu-ast1030-measure-small qemu-ast1030-measure-fast
+"$python" bench/board.py "$parts/board.json"
 "$python" - "$parts" "$build/bench.json" <<'PY'
 import json, pathlib, sys
 merged = {}

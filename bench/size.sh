@@ -30,3 +30,4 @@ for build in small fast ed25519; do
         { echo "size: QEMU did not come to an end with $arm/mps2-an386-$build.elf" >&2; exit 1; }
 done
 python3 bench/size_table.py "$arm" "$work/runs.txt" build/size.json
+python3 bench/size_boards.py "$arm" build/size.json

@@ -39,6 +39,11 @@ kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.
 kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 
+kedge_board_program(qemu-ast1030-measure-fast ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
+    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+kedge_board_program(qemu-ast1030-measure-small ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
+    ports/loader-key/p256.c ${ast1030})
+
 set(nrf52840 ports/nrf52840/application/board.c ports/nrf52840/application/uarte.c ports/nrf52840/nvmc.c
     ports/nrf52840/spim.c)
 kedge_board_program(nrf52840-loader ports/nrf52840/application/loader.ld ports/board/loader.c
