@@ -195,6 +195,8 @@ uint32_t kedge_sim_lives(const struct kedge_sim *sim);
 const struct kedge_sim_part *kedge_sim_part(const struct kedge_sim *sim, uint8_t device);
 /* Typical times for the recorder. */
 struct kedge_part_times kedge_sim_times(const struct kedge_sim_part *part);
+/* The part's maximum times. */
+struct kedge_part_times kedge_sim_times_max(const struct kedge_sim_part *part);
 
 /* Broken rules: 1 over 0, 1 over an unstable bit, program of what is not erased (the same bits at
  * the same place are allowed), more than nWRITE writes, across a page, outside the device, a

@@ -184,7 +184,9 @@ void device_open(struct device *d, const struct device_shape *shape)
     const struct kedge_sim_config config = {
         .internal = &internal,
         .external = &external,
-        .time = s->timed ? KEDGE_SIM_TIME_TYPICAL : KEDGE_SIM_TIME_NONE,
+        .time = s->slow    ? KEDGE_SIM_TIME_MAXIMUM
+                : s->timed ? KEDGE_SIM_TIME_TYPICAL
+                           : KEDGE_SIM_TIME_NONE,
         .seed = 1,
     };
     d->sim = kedge_sim_create(&config, why);

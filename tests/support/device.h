@@ -21,6 +21,7 @@ struct device_shape {
     bool driver;      /* the real SPI-NOR driver on the bus [the chip without it: faster] */
     bool effort;      /* the history says what an update cost [no: fewer operations to cut] */
     bool timed;       /* operations take their typical time [no time] */
+    bool slow;        /* ... their maximum time */
     const struct kedge_strategy *strategy;            /* [kedge_swap] */
     const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
 };

@@ -8,6 +8,7 @@
 
 #include "kedge/backup.h"
 #include "kedge/boot.h"
+#include "kedge/budget.h"
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/policy.h"
@@ -361,6 +362,38 @@ static void say_mcuboot(const struct view *v)
     fprintf(v->out, "as MCUboot: swap type %s\n", words);
 }
 
+static const struct kedge_strategy *strategy_of(const struct view *v)
+{
+    const char *name = v->state->file.strategy;
+    return strcmp(name, "overwrite") == 0 ? &kedge_overwrite
+           : strcmp(name, "backup") == 0  ? &kedge_backup
+                                          : &kedge_swap;
+}
+
+/* What this layout costs at worst. */
+static void say_budget(const struct view *v)
+{
+    struct kedge_part_times typical[KEDGE_DEVICES], most[KEDGE_DEVICES];
+    struct kedge_budget usual, slow;
+    for (uint8_t d = 0; d < KEDGE_DEVICES; d++) {
+        const struct kedge_sim_part *part = kedge_sim_part(v->state->board.sim, d);
+        typical[d] = kedge_sim_times(part);
+        most[d] = kedge_sim_times_max(part);
+    }
+    kedge_budget_of(&v->state->layout, strategy_of(v), typical, &usual);
+    kedge_budget_of(&v->state->layout, strategy_of(v), most, &slow);
+    fprintf(v->out,
+            "budget     strategy %s: largest image %u bytes; its update, every sector different, takes at most "
+            "%u.%u s of flash time (slowest parts: %u.%u s)\n"
+            "           erases by that: %u sectors internal, %u external; a single sector at most %u times in one "
+            "update\n"
+            "           the watchdog is fed at least every %u ms of flash time (slowest parts: %u ms), a signature "
+            "comes on top\n",
+            v->state->file.strategy, usual.max_image, usual.update_ms / 1000, usual.update_ms % 1000 / 100,
+            slow.update_ms / 1000, slow.update_ms % 1000 / 100, usual.erases_internal, usual.erases_external,
+            usual.erases_sector, usual.feed_ms, slow.feed_ms);
+}
+
 static void say_next(const struct view *v)
 {
     static struct state copy;
@@ -369,10 +402,6 @@ static void say_next(const struct view *v)
     char why[LAYOUT_WHY];
     char version[32];
     struct kedge_boot_report report;
-    const struct kedge_strategy *strategy =
-        strcmp(v->state->file.strategy, "overwrite") == 0 ? &kedge_overwrite
-        : strcmp(v->state->file.strategy, "backup") == 0  ? &kedge_backup
-                                                          : &kedge_swap;
     if (v->key_count == 0) {
         fprintf(v->out, "next boot: depends on the keys of the device: give -k PUB.pem to know\n");
         return;
@@ -383,7 +412,7 @@ static void say_next(const struct view *v)
     }
     const struct kedge_boot_config config = {
         .layout = &copy.layout,
-        .strategy = strategy,
+        .strategy = strategy_of(v),
         .keys = v->keys,
         .key_count = v->key_count,
         .defaults = &kedge_policy_default,
@@ -423,6 +452,7 @@ void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_
     if (state->layout.staging.flash != NULL) {
         heading(&v, "staging", &state->layout.staging);
     }
+    say_budget(&v);
     if (!ours) {
         say_mcuboot(&v);
     }
