@@ -130,6 +130,7 @@ void ble_wire_close(struct ble_wire *wire)
 {
     if (wire->open && wire->line.fd >= 0) {
         peripheral_stop();
+        peripheral_keep();
         line_linux_close(&wire->line);
     }
     wire->open = false;

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "host/ble_hs.h"
 
 #define MAGIC      0x444E424Bu /* "KBND" */
 #define RECORD     BONDS_RECORD
@@ -17,7 +16,8 @@
 #define USED          8u
 
 struct bond {
-    ble_addr_t peer;
+    ble_addr_t peer;     /* its identity */
+    ble_addr_t over_air; /* where it came from when it paired */
     uint8_t flags, key_size;
     uint8_t ltk[16], irk[16];
     uint16_t subscribed_to; /* handle of the characteristic's value */
@@ -26,6 +26,7 @@ struct bond {
 static struct {
     struct bonds_place place;
     bool changed;
+    ble_addr_t met; /* who is connected */
     struct bond bond[BONDS_MAX]; /* the oldest first */
 } bonds;
 
@@ -41,6 +42,8 @@ static void put(uint8_t *to, const struct bond *bond)
     kedge_put_le16(to + 10, bond->subscribed_to);
     memcpy(to + 12, bond->ltk, 16);
     memcpy(to + 28, bond->irk, 16);
+    to[44] = bond->over_air.type;
+    memcpy(to + 45, bond->over_air.val, 6);
 }
 
 static void get(const uint8_t *from, struct bond *bond)
@@ -48,10 +51,12 @@ static void get(const uint8_t *from, struct bond *bond)
     *bond = (struct bond){.flags = from[0],
                           .key_size = from[1],
                           .peer = {.type = from[2]},
+                          .over_air = {.type = from[44]},
                           .subscribed_to = kedge_le16(from + 10)};
     memcpy(bond->peer.val, from + 3, 6);
     memcpy(bond->ltk, from + 12, 16);
     memcpy(bond->irk, from + 28, 16);
+    memcpy(bond->over_air.val, from + 45, 6);
 }
 
 int bonds_keep(void)
@@ -100,7 +105,8 @@ static struct bond *find(const ble_addr_t *peer, unsigned skip)
 {
     for (unsigned i = 0; i < bonds_count(); i++) {
         if (ble_addr_cmp(peer, BLE_ADDR_ANY) == 0 ||
-            ble_addr_cmp(peer, &bonds.bond[i].peer) == 0) {
+            ble_addr_cmp(peer, &bonds.bond[i].peer) == 0 ||
+            ble_addr_cmp(peer, &bonds.bond[i].over_air) == 0) {
             if (skip-- == 0) {
                 return &bonds.bond[i];
             }
@@ -163,7 +169,7 @@ static struct bond *find_or_add(const ble_addr_t *peer)
         drop(&bonds.bond[0]);
     }
     bond = &bonds.bond[bonds_count()];
-    *bond = (struct bond){.peer = *peer, .flags = USED};
+    *bond = (struct bond){.peer = *peer, .over_air = bonds.met, .flags = USED};
     return bond;
 }
 
@@ -209,8 +215,8 @@ static int on_write(int type, const union ble_store_value *value)
 
 static int on_delete(int type, const union ble_store_key *key)
 {
-    if (type == BLE_STORE_OBJ_TYPE_CCCD) {
-        return 0;
+    if (type == BLE_STORE_OBJ_TYPE_CCCD) { /* one: stays, see above; all: they go with their bond */
+        return key->cccd.chr_val_handle != 0 ? 0 : BLE_HS_ENOENT;
     }
     struct bond *bond = find(&key->sec.peer_addr, key->sec.idx);
     if (bond == NULL) {
@@ -218,6 +224,11 @@ static int on_delete(int type, const union ble_store_key *key)
     }
     drop(bond);
     return 0;
+}
+
+void bonds_met(const ble_addr_t *over_air)
+{
+    bonds.met = *over_air;
 }
 
 void bonds_start(const struct bonds_place *place)

@@ -156,6 +156,7 @@ static void serve(uint16_t link, const struct ble_gap_conn_desc *about)
     device.mtu_asked = false;
     device.last_ms = ble_npl_time_get();
     device.peer = about->peer_id_addr;
+    bonds_met(&about->peer_ota_addr);
     tell(PERIPHERAL_CONNECTED, 0);
     radio_widen(link);
     if (device.config->security != PERIPHERAL_OPEN) {

@@ -1,6 +1,6 @@
 """A room full of virtual Bluetooth controllers that hear each other.
 
-    air.py COUNT [--interval MS --phy 1|2 --loss P --max-octets N --buffers N --seed S]
+    air.py COUNT [--port N --interval MS --phy 1|2 --loss P --max-octets N --buffers N --seed S]
 
 opens COUNT TCP ports, says them in one line ("air: 41001 41002"), and serves until its standard input
 ends. Each connection to a port is a controller that was just switched on, in HCI H4; closing it is a
@@ -256,8 +256,8 @@ class Port:
     def __init__(self, air, name):
         self.air, self.name = air, name
 
-    async def open(self):
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+    async def open(self, number=0):
+        server = await asyncio.start_server(self.serve, "127.0.0.1", number)
         return server.sockets[0].getsockname()[1]
 
     async def serve(self, reader, writer):
@@ -288,7 +288,7 @@ async def main(options):
     pace = Pace(interval=options.interval, phy=options.phy, loss=options.loss,
                 max_octets=options.max_octets, buffers=options.buffers, seed=options.seed)
     air = Air(pace)
-    ports = [await Port(air, f"controller {i}").open() for i in range(options.count)]
+    ports = [await Port(air, f"controller {i}").open(options.port) for i in range(options.count)]
     print("air:", *ports, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
@@ -296,6 +296,7 @@ async def main(options):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
+    parser.add_argument("--port", type=int, default=0, help="of the only one; default: the system chooses")
     parser.add_argument("--interval", type=float, help="connection interval in ms; default: no air time")
     parser.add_argument("--phy", type=int, default=2, help="fastest PHY that the link agrees to, Mbit/s")
     parser.add_argument("--loss", type=float, default=0.0, help="share of packets lost and sent again")
