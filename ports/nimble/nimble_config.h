@@ -31,6 +31,7 @@
 #define MYNEWT_VAL_BLE_GATT_MAX_PROCS          (4)
 
 /* Pairing: LE Secure Connections only, with bonding. */
+#define MYNEWT_VAL_BLE_SM_MAX_PROCS      (2)
 #define MYNEWT_VAL_BLE_SM_LEGACY         (0)
 #define MYNEWT_VAL_BLE_SM_SC             (1)
 #define MYNEWT_VAL_BLE_SM_BONDING        (1)
@@ -39,10 +40,11 @@
 #define MYNEWT_VAL_BLE_STORE_MAX_BONDS   (4)
 #define MYNEWT_VAL_BLE_STORE_MAX_CCCDS   (8)
 
-/* Buffers. An ATT packet of 498 bytes comes in two ACL packets of 251, or in one. */
+/* Buffers. While a command waits for the controller's answer, data packets of 251 bytes pile up: on a
+ * radio a few, on a virtual one as many as four messages of 4 KB have. */
 #ifdef __linux__
 #define MYNEWT_VAL_MSYS_1_BLOCK_COUNT (96)
-#define MYNEWT_VAL_BLE_ACL_BUF_COUNT  (64)
+#define MYNEWT_VAL_BLE_ACL_BUF_COUNT  (96)
 #else
 #define MYNEWT_VAL_MSYS_1_BLOCK_COUNT (20)
 #define MYNEWT_VAL_BLE_ACL_BUF_COUNT  (12)

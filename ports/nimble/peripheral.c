@@ -219,6 +219,9 @@ static void on_secured(const struct ble_gap_event *event)
     if (event->enc_change.conn_handle != device.link) {
         return;
     }
+    if (event->enc_change.status == BLE_HS_ENOTCONN) {
+        return; /* the link ended first, which is another event */
+    }
     if (event->enc_change.status != 0 || ble_gap_conn_find(device.link, &about) != 0) {
         tell(PERIPHERAL_PAIRING_FAILED, event->enc_change.status);
         return;
