@@ -26,13 +26,14 @@ set_source_files_properties(ports/cortex-m4/memory.c ports/board/startup.c ports
 function(kedge_board_application name script)
     foreach(kind waits confirms crashes)
         kedge_board_program(${name}-${kind} ${script} ports/board/application.c ports/board/kind_${kind}.c
-            ports/loader-key/p256.c ${ARGN})
+            ports/loader-key/p256.c ${air} ${ARGN})
         add_custom_command(TARGET ${name}-${kind} POST_BUILD
             COMMAND ${CMAKE_OBJCOPY} -O binary $<TARGET_FILE:${name}-${kind}> ${CMAKE_BINARY_DIR}/${name}-${kind}.bin)
     endforeach()
 endfunction()
 
-set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c)
+set(air ports/board/air_none.c)
+set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller_none.c)
 kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
@@ -43,6 +44,18 @@ kedge_board_program(qemu-ast1030-measure-fast ports/qemu-ast1030/loader.ld ports
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 kedge_board_program(qemu-ast1030-measure-small ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
     ports/loader-key/p256.c ${ast1030})
+
+# The same with BLE: NimBLE's host, and a controller on the board's second UART.
+file(GLOB air CONFIGURE_DEPENDS ports/nimble/*.c)
+list(FILTER air EXCLUDE REGEX "/(central|line_linux)\\.c$")
+list(APPEND air ports/board/air_ble.c)
+target_include_directories(tp_nimble BEFORE PRIVATE ports/board/nimble)
+kedge_board_application(qemu-ast1030-ble ports/qemu-ast1030/application.ld ports/qemu-ast1030/board.c
+    ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller.c LIBRARIES tp_nimble)
+foreach(kind waits confirms crashes)
+    target_include_directories(qemu-ast1030-ble-${kind} PRIVATE ports/nimble)
+endforeach()
+set(air ports/board/air_none.c)
 
 set(nrf52840 ports/nrf52840/application/board.c ports/nrf52840/application/uarte.c ports/nrf52840/nvmc.c
     ports/nrf52840/spim.c)
@@ -71,4 +84,4 @@ set_target_properties(microbit-nvmc PROPERTIES SUFFIX .elf)
 
 # What tests/qemu starts.
 add_custom_target(boards DEPENDS qemu-ast1030-loader qemu-ast1030-cuts qemu-ast1030-application-waits
-    qemu-ast1030-application-confirms qemu-ast1030-application-crashes microbit-nvmc)
+    qemu-ast1030-application-confirms qemu-ast1030-application-crashes qemu-ast1030-ble-waits microbit-nvmc)

@@ -1,7 +1,8 @@
-/* An application that is nothing but the update agent: SMP over the console. It believes the
- * handover of its loader, tests itself, confirms if it was built to, and serves. */
+/* An application that is nothing but the update agent: SMP over the console and over the air. It
+ * believes the handover of its loader, tests itself, confirms if it was built to, and serves. */
 #include <string.h>
 
+#include "air.h"
 #include "board.h"
 #include "flashes.h"
 #include "handover.h"
@@ -39,14 +40,13 @@ static struct kedge_agent_config config = {
     .scratch = {scratch, sizeof scratch},
 };
 
-static const struct kedge_system kedge_system_words = {
+static struct kedge_system words = {
     .kernel_name = "Kedge",
     .node_name = board_name,
     .build_time = "unknown",
     .machine = "arm",
     .hardware = board_hardware,
     .buffer_size = MESSAGE,
-    .buffer_count = 1,
 };
 
 /* A loader without a handover: what runs, and whether it is on trial, is written in its slot. */
@@ -130,12 +130,28 @@ static bool receive(void)
     return size > 0;
 }
 
+static bool receive_from_air(void)
+{
+    struct kedge_bytes message;
+    uint32_t peer;
+    size_t size;
+    if (!air_receive(&message, &peer)) {
+        return false;
+    }
+    if (kedge_service_handle(&service, peer, message, kedge_buf(reply, sizeof reply), &size) != 0) {
+        size = 0;
+    }
+    air_reply(kedge_bytes(reply, size));
+    return true;
+}
+
 static void start(void)
 {
     take_report();
     (void)kedge_recorder_phase(&flashes.recorder, KEDGE_PHASE_IDLE);
     kedge_agent_start(&agent, &config);
-    kedge_service_start(&service, &agent, &kedge_system_words);
+    words.buffer_count = air_buffers;
+    kedge_service_start(&service, &agent, &words);
     service.reset_seen = link_handover.reset_seen == HANDOVER_RESET;
     service.reset_peer = link_handover.reset_peer;
     service.reset_sequence = link_handover.reset_sequence;
@@ -156,12 +172,16 @@ int main(void)
     }
     start();
     settle();
+    air_start(&flashes.layout.settings);
     while (!service.reset_requested) {
         board_watchdog_feed();
-        if (!receive() && !kedge_agent_idle(&agent)) {
+        const bool came = receive();
+        if (!receive_from_air() && !came && !kedge_agent_idle(&agent)) {
+            air_idle();
             board_sleep();
         }
     }
+    air_stop();
     link_handover.reset_peer = service.reset_peer;
     link_handover.reset_sequence = service.reset_sequence;
     link_handover.reset_seen = HANDOVER_RESET;

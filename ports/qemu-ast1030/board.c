@@ -3,6 +3,7 @@
  * there. */
 #include "board.h"
 
+#include "controller.h"
 #include "registers.h"
 #include "smc.h"
 
@@ -121,6 +122,8 @@ void board_interrupt(int number)
 {
     if (number == UART5_IRQ) {
         on_uart();
+    } else if (number == UART1_IRQ) {
+        controller_interrupt();
     } else {
         ticks++;
     }

@@ -35,10 +35,10 @@ def kedge(*words, timeout=60):
                           timeout=timeout, check=False)
 
 
-def firmware(directory, kind, version, key=KEY, size=FILE_SIZE):
+def firmware(directory, kind, version, key=KEY, size=FILE_SIZE, program="application"):
     """The application in one of its builds, signed, with other bytes behind it so that every sector
     of two versions differs: a file of `size` bytes at most, ECDSA signatures vary a little."""
-    program = (ARM / f"qemu-ast1030-application-{kind}.bin").read_bytes()
+    program = (ARM / f"qemu-ast1030-{program}-{kind}.bin").read_bytes()
     room = size - 0x200 - 160
     assert len(program) <= room
     plain, image = directory / "plain.bin", directory / f"{version}-{kind}.img"

@@ -1,0 +1,5 @@
+#include "controller.h"
+
+void controller_interrupt(void)
+{
+}
