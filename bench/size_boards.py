@@ -12,7 +12,8 @@ ROWS = (
     ("qemu-ast1030-loader", "the same on QEMU's ast1030, P-256 (micro-ecc, asm)"),
     ("nrf52840-application-waits", "nRF52840 agent, SMP over a serial line"),
     ("qemu-ast1030-application-waits", "QEMU's ast1030 agent, SMP over a serial line"),
-    ("qemu-ast1030-ble-waits", "the same and BLE: NimBLE's host, LE Secure Connections, HCI on a UART"),
+    ("qemu-ast1030-ble-update-waits", "and BLE (NimBLE's host, LESC, HCI on a UART); SMP groups os and image only"),
+    ("qemu-ast1030-ble-waits", "and BLE; all SMP groups: recorder, history, policy, staging"),
 )
 
 

@@ -26,13 +26,14 @@ set_source_files_properties(ports/cortex-m4/memory.c ports/board/startup.c ports
 function(kedge_board_application name script)
     foreach(kind waits confirms crashes)
         kedge_board_program(${name}-${kind} ${script} ports/board/application.c ports/board/kind_${kind}.c
-            ports/loader-key/p256.c ${air} ${ARGN})
+            ports/loader-key/p256.c ${air} ${groups} ${ARGN})
         add_custom_command(TARGET ${name}-${kind} POST_BUILD
             COMMAND ${CMAKE_OBJCOPY} -O binary $<TARGET_FILE:${name}-${kind}> ${CMAKE_BINARY_DIR}/${name}-${kind}.bin)
     endforeach()
 endfunction()
 
 set(air ports/board/air_none.c)
+set(groups ports/board/groups_all.c)
 set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller_none.c)
 kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
@@ -52,9 +53,14 @@ list(APPEND air ports/board/air_ble.c)
 target_include_directories(tp_nimble BEFORE PRIVATE ports/board/nimble)
 kedge_board_application(qemu-ast1030-ble ports/qemu-ast1030/application.ld ports/qemu-ast1030/board.c
     ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller.c LIBRARIES tp_nimble)
+set(groups ports/board/groups_update.c)
+kedge_board_application(qemu-ast1030-ble-update ports/qemu-ast1030/application.ld ports/qemu-ast1030/board.c
+    ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller.c LIBRARIES tp_nimble)
 foreach(kind waits confirms crashes)
     target_include_directories(qemu-ast1030-ble-${kind} PRIVATE ports/nimble)
+    target_include_directories(qemu-ast1030-ble-update-${kind} PRIVATE ports/nimble)
 endforeach()
+set(groups ports/board/groups_all.c)
 set(air ports/board/air_none.c)
 
 set(nrf52840 ports/nrf52840/application/board.c ports/nrf52840/application/uarte.c ports/nrf52840/nvmc.c

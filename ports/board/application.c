@@ -5,6 +5,7 @@
 #include "air.h"
 #include "board.h"
 #include "flashes.h"
+#include "groups.h"
 #include "handover.h"
 #include "kedge/service.h"
 #include "kedge/transport.h"
@@ -151,7 +152,7 @@ static void start(void)
     (void)kedge_recorder_phase(&flashes.recorder, KEDGE_PHASE_IDLE);
     kedge_agent_start(&agent, &config);
     words.buffer_count = air_buffers;
-    kedge_service_start(&service, &agent, &words);
+    groups_start(&service, &agent, &words);
     service.reset_seen = link_handover.reset_seen == HANDOVER_RESET;
     service.reset_peer = link_handover.reset_peer;
     service.reset_sequence = link_handover.reset_sequence;
