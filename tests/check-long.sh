@@ -24,6 +24,10 @@ run "the agent cut everywhere" cuts_agent_cuts
 run "model closure" model_closure
 run "every pair of cuts of every scenario" cuts_swap_cuts KEDGE_EXHAUSTIVE=1
 
+echo "== over BLE, what takes minutes"
+venv=${KEDGE_DEPS:-$HOME/.cache/kedge}/venv
+"$venv/bin/python" -m pytest -q -p no:cacheprovider --timeout 300 -m long tests/ble || failed=$((failed + 1))
+
 # 44,000 places (SWEEP_STRIDE=1: all); one second of one core cuts about six of them.
 real() { # name, options...
     echo "== $1"
@@ -32,5 +36,5 @@ real() { # name, options...
 tools/build.sh arm boards || exit 1
 real "the Cortex-M4 loader cut at any instruction" --near 31 --far 20011 --stride "${SWEEP_STRIDE:-2}"
 real "the same, and its recovery cut as well" --near 31 --far 20011 --stride "$((${SWEEP_STRIDE:-2} * 10))" --again
-echo "$((8 - failed)) passed, $failed failed"
+echo "$((9 - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

@@ -48,7 +48,7 @@ done
 
 step "interop"
 # in memory where there is such a place: a file that is made safe (fsync) costs a disk up to 50 ms
-"$venv/bin/python" -m pytest -q -n 3 --dist worksteal -p no:cacheprovider --timeout 300 --basetemp "$scratch/pytest" tests/interop tests/qemu 2>&1 | tee "$log"
+"$venv/bin/python" -m pytest -q -n 3 --dist worksteal -p no:cacheprovider --timeout 300 --basetemp "$scratch/pytest" tests/interop tests/ble tests/qemu 2>&1 | tee "$log"
 of=$(said passed) bad=$(($(said failed) + $(said "errors?")))
 [ $((of + bad)) != 0 ] || bad=1
 count "$of" "$bad"

@@ -11,9 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 
 from devices import KEY, payload  # noqa: E402
-from radio import Air, BleDevice, Central  # noqa: E402
-
-BIN = pathlib.Path(os.environ.get("KEDGE_BIN_DIR", HERE.parents[1] / "build" / "bin"))
+from radio import BIN, Air, BleDevice, Central  # noqa: E402
 
 
 def pytest_configure(config):

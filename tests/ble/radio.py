@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from smpclient.transport.bumble.keystore import Custom
 from devices import Device
 
 HERE = pathlib.Path(__file__).resolve().parent
+BIN = pathlib.Path(os.environ.get("KEDGE_BIN_DIR", HERE.parents[1] / "build" / "bin"))
 
 
 class Air:

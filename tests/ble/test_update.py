@@ -8,9 +8,8 @@ from smpclient.requests.image_management import ImageStatesRead, ImageStatesWrit
 from smpclient.requests.os_management import EchoWrite, ResetWrite
 from smpclient.transport.bumble.pairing import KeyboardOnly, NoInputNoOutput
 
-from conftest import BIN
 from devices import image_hash
-from radio import gone, run, transport_of
+from radio import BIN, gone, run, transport_of
 
 SIZE = 256 * 1024 - 2048
 
