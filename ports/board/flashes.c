@@ -3,6 +3,7 @@
 static void record(struct flashes *flashes)
 {
     flashes->recorder.forbidden[KEDGE_PHASE_DOWNLOAD] = 1u << KEDGE_INTERNAL;
+    flashes->recorder.forbidden[KEDGE_PHASE_DECODE] = 1u << KEDGE_INTERNAL;
     for (unsigned d = 0; d < KEDGE_DEVICES; d++) {
         flashes->recorded[d] = (struct kedge_recorded){.inner = &flashes->inner[d],
                                                        .recorder = &flashes->recorder,

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* [H-1]: a report of other bytes is another HANDOVER_VERSION. */
+_Static_assert(offsetof(struct handover, counts) == 76, "report: 68 bytes");
+_Static_assert(offsetof(struct handover, crc) == 76 + 2 * KEDGE_PHASES * 32, "counts: words");
+
 static uint32_t crc_of(const struct handover *handover)
 {
     return kedge_crc32(0, kedge_bytes(handover, offsetof(struct handover, crc)));
