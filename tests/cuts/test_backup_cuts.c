@@ -10,21 +10,9 @@
 
 #include <cmocka.h>
 
+#include "cut_kinds.h"
 #include "kedge/backup.h"
 #include "scenario.h"
-
-static const struct cut_kind {
-    uint8_t kind, program, erase;
-} kinds[] = {
-    {KEDGE_SIM_CUT_BEFORE, 0, 0},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SUBSET, KEDGE_SIM_ERASE_OLD},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_UNSTABLE, KEDGE_SIM_ERASE_MIX},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SPARSE, KEDGE_SIM_ERASE_ZERO},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_HIDDEN, KEDGE_SIM_ERASE_WEAK},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SPARSE, KEDGE_SIM_ERASE_SPARSE},
-    {KEDGE_SIM_CUT_AFTER, 0, 0},
-};
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static uint64_t runs;
 static uint32_t external_erases;
@@ -45,12 +33,7 @@ static void on_trace(void *ctx, const struct kedge_sim_event *event)
 /* The agent copies with power cut at operation n; false: the cut came before it was done. */
 static bool copy_with_cut(uint32_t n, size_t kind, uint64_t seed, uint8_t weak)
 {
-    const struct kedge_sim_faults faults = {.seed = seed,
-                                            .cut_at = n,
-                                            .cut_kind = kinds[kind].kind,
-                                            .torn_program = kinds[kind].program,
-                                            .torn_erase = kinds[kind].erase,
-                                            .weak = weak};
+    const struct kedge_sim_faults faults = cut_kind_faults(kind, n, seed, weak);
     kedge_sim_arm(device.sim, &faults);
     if (setjmp(device.power) != 0)
         return false;
@@ -108,8 +91,8 @@ static void cut_everywhere(const char *name, bool other)
     const uint32_t count = kedge_sim_operations(device.sim);
     for (uint8_t weak = 0; weak < 2; weak++)
         for (uint32_t n = 1; n <= count; n++)
-            for (size_t k = 0; k < KINDS; k++) {
-                const uint64_t seed = n * KINDS + k;
+            for (size_t k = 0; k < CUT_KINDS; k++) {
+                const uint64_t seed = n * CUT_KINDS + k;
                 snprintf(where, sizeof(where), "%s, cut %u of %u, kind %zu, weak %u", name, n,
                          count, k, weak);
                 kedge_sim_restore(device.sim, scenario_start);
@@ -123,7 +106,7 @@ static void cut_everywhere(const char *name, bool other)
                 disarm(seed + 1, weak);
                 require(scenario_boot() == DEVICE_BOOTED);
                 if ((n + k) % 3 == 0 &&
-                    !copy_with_cut(1 + n * 7 % count, 4, seed, weak)) {
+                    !copy_with_cut(1 + n * 7 % count, CUT_KIND_HIDDEN, seed, weak)) {
                     disarm(seed + 2, weak);
                     require(scenario_boot() == DEVICE_BOOTED);
                 }
@@ -273,18 +256,13 @@ static void test_cuts_with_a_decayed_backup(void **state)
     require(scenario_boot() == DEVICE_BOOTED);
     const uint32_t count = kedge_sim_operations(device.sim);
     for (uint32_t n = 1; n < count; n++)
-        for (size_t k = 0; k < KINDS; k++)
+        for (size_t k = 0; k < CUT_KINDS; k++)
             for (uint64_t seed = 1; seed <= 4; seed++) {
                 snprintf(where, sizeof(where), "decayed, cut %u of %u, kind %zu, seed %u", n, count,
                          k, (unsigned)seed);
                 kedge_sim_restore(device.sim, ready);
-                kedge_sim_arm(device.sim, &(struct kedge_sim_faults){
-                                              .seed = seed,
-                                              .cut_at = n,
-                                              .cut_kind = kinds[k].kind,
-                                              .torn_program = kinds[k].program,
-                                              .torn_erase = kinds[k].erase,
-                                          });
+                const struct kedge_sim_faults faults = cut_kind_faults(k, n, seed, 0);
+                kedge_sim_arm(device.sim, &faults);
                 require(scenario_boot() == DEVICE_CUT);
                 scenario_settle();
                 scenario_check(false);

@@ -12,34 +12,14 @@
 
 #include <cmocka.h>
 
+#include "cut_kinds.h"
 #include "scenario.h"
-
-/* Kinds of cut. torn variants of programs and erases go together: an operation is one of them. */
-static const struct cut_kind {
-    uint8_t kind, program, erase;
-} kinds[] = {
-    {KEDGE_SIM_CUT_BEFORE, 0, 0},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SUBSET, KEDGE_SIM_ERASE_OLD},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_UNSTABLE, KEDGE_SIM_ERASE_MIX},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SPARSE, KEDGE_SIM_ERASE_ZERO},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_HIDDEN, KEDGE_SIM_ERASE_WEAK},
-    {KEDGE_SIM_CUT_TORN, KEDGE_SIM_PROGRAM_SPARSE, KEDGE_SIM_ERASE_SPARSE},
-    {KEDGE_SIM_CUT_AFTER, 0, 0},
-};
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static uint64_t runs;
 
-static void arm(uint32_t at, const struct cut_kind *kind, uint64_t seed, uint8_t weak)
+static void arm(uint32_t at, size_t kind, uint64_t seed, uint8_t weak)
 {
-    const struct kedge_sim_faults faults = {
-        .seed = seed,
-        .cut_at = at,
-        .cut_kind = kind->kind,
-        .torn_program = kind->program,
-        .torn_erase = kind->erase,
-        .weak = weak,
-    };
+    const struct kedge_sim_faults faults = cut_kind_faults(kind, at, seed, weak);
     kedge_sim_arm(device.sim, &faults);
 }
 
@@ -55,7 +35,7 @@ static void cut_and_settle(const struct kedge_sim_snapshot *from, uint32_t n, si
                            uint64_t seed, uint8_t weak)
 {
     kedge_sim_restore(device.sim, from);
-    arm(n, &kinds[k], seed, weak);
+    arm(n, k, seed, weak);
     if (scenario_boot() == DEVICE_CUT)
         scenario_settle();
 }
@@ -69,15 +49,13 @@ static bool was_last(const struct kedge_sim_snapshot *from, uint32_t n, uint64_t
     return kedge_sim_operations(device.sim) == n;
 }
 
-#define HIDDEN 4 /* the kind whose torn word reads as if it had not been touched */
-
 /* One kind of second cut each, in turn; all of them with KEDGE_EXHAUSTIVE set (hours). */
 static bool is_due(uint32_t first, uint32_t n, size_t k, uint64_t seed)
 {
     static int all = -1;
     if (all < 0)
         all = getenv("KEDGE_EXHAUSTIVE") != NULL;
-    return all != 0 || (first * 3 + n + k + seed) % KINDS == 0;
+    return all != 0 || (first * 3 + n + k + seed) % CUT_KINDS == 0;
 }
 
 static void recover_with_cuts(uint32_t first, bool used_up, uint64_t seed, uint8_t weak)
@@ -87,7 +65,7 @@ static void recover_with_cuts(uint32_t first, bool used_up, uint64_t seed, uint8
     scenario_settle();
     const uint32_t count = kedge_sim_operations(device.sim);
     for (uint32_t n = 1; n <= count; n++)
-        for (size_t k = 0; k < KINDS; k++) {
+        for (size_t k = 0; k < CUT_KINDS; k++) {
             if (!is_due(first, n, k, seed))
                 continue;
             snprintf(where, sizeof(where), "cut %u, then %u of %u, kind %zu, seed %u, weak %u",
@@ -121,10 +99,10 @@ static void run_scenario(const struct scenario *s, bool twice)
     const uint32_t count = count_operations();
     for (uint8_t weak = 0; weak < 2; weak++)
         for (uint32_t n = 1; n <= count; n++)
-            for (size_t k = 0; k < KINDS; k++) {
-                const uint64_t seed = n * KINDS + k;
+            for (size_t k = 0; k < CUT_KINDS; k++) {
+                const uint64_t seed = n * CUT_KINDS + k;
                 kedge_sim_restore(device.sim, scenario_start);
-                arm(n, &kinds[k], seed, weak);
+                arm(n, k, seed, weak);
                 snprintf(where, sizeof(where), "cut %u of %u, kind %zu, weak %u", n, count, k,
                          weak);
                 require(scenario_boot() == DEVICE_CUT);
@@ -172,13 +150,13 @@ static void test_hidden_after_hidden(void **state)
         for (uint32_t n = count - 6; n < count; n++)
             for (uint64_t seed = 1; seed <= 40; seed++) {
                 kedge_sim_restore(device.sim, scenario_start);
-                arm(n, &kinds[HIDDEN], seed, KEDGE_SIM_WEAK_CONSTANT);
+                arm(n, CUT_KIND_HIDDEN, seed, KEDGE_SIM_WEAK_CONSTANT);
                 require(scenario_boot() == DEVICE_CUT);
                 struct kedge_sim_snapshot *torn = kedge_sim_snapshot_make(device.sim);
                 for (uint32_t m = 1; m <= count; m++) {
                     snprintf(where, sizeof(where), "hidden %u, then hidden %u, seed %u", n, m,
                              (unsigned)seed);
-                    cut_and_settle(torn, m, HIDDEN, seed, KEDGE_SIM_WEAK_CONSTANT);
+                    cut_and_settle(torn, m, CUT_KIND_HIDDEN, seed, KEDGE_SIM_WEAK_CONSTANT);
                     runs++;
                     scenario_check(true);
                 }
@@ -198,5 +176,6 @@ int main(int argc, char **argv)
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
+    device_signature_memo = getenv("KEDGE_NO_MEMO") == NULL; /* compute every signature anew */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

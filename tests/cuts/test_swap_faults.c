@@ -76,7 +76,7 @@ static void test_dead_for_one_boot(void **state)
     uint32_t operations, reads;
     (void)state;
     for (size_t i = 0; i < scenario_count; i++) {
-        if (scenarios[i].event == WIPE)
+        if (scenarios[i].event == WIPE || scenarios[i].event == CONFIRM_TRAILER)
             continue; /* what a dead chip cannot erase stays: a nuisance, not a danger */
         scenario_prepare(&scenarios[i]);
         measure(&operations, &reads);
