@@ -35,6 +35,8 @@ endfunction()
 kedge_root(BEARSSL_ROOT inc/bearssl.h)
 file(GLOB_RECURSE bearssl ${BEARSSL_ROOT}/src/*.c)
 list(FILTER bearssl EXCLUDE REGEX "/src/(ssl|x509)/")
+# Many algorithms are there several times; what is for other machines than ours is not built.
+list(FILTER bearssl EXCLUDE REGEX "x86ni|pwr8|sse2|pclmul|_ct64|/des_|i15|i32_[^d]|i62|m15|m62|m64")
 kedge_thirdparty(tp_bearssl ${bearssl})
 target_include_directories(tp_bearssl SYSTEM PUBLIC ${BEARSSL_ROOT}/inc PRIVATE ${BEARSSL_ROOT}/src)
 # No seeding from the operating system: a port hands randomness in.
