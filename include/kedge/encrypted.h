@@ -8,7 +8,7 @@
 
 /* What opens an image again, as the journal keeps it (FORMAT.md "Key records"):
  *
- *      0  u8 type       TLV type of the wrapped key; 0: derived, data is the image's hash
+ *      0  u8 type       TLV type of data: a wrapped key, or the image's hash, from which to derive
  *      1  u8 key        bytes of the content key: 16, 32
  *      2  u16 size      of data
  *      4  u32 from, to  payload: bytes from the image's first
@@ -22,11 +22,12 @@ static inline bool kedge_image_is_encrypted(const struct kedge_image *image)
     return (image->flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0;
 }
 
-/* How the payload of an image lies outside of the internal flash. */
+/* How the payload of an image lies outside of the internal flash; the number is the type, divided by
+ * 16, of the TLVs that its key comes from. */
 enum kedge_lies {
-    KEDGE_LIES_PLAIN,
-    KEDGE_LIES_WRAPPED, /* masked with the key in its TLV */
-    KEDGE_LIES_DERIVED /* masked with a key of the device's own: it came without one (SWAP.md 10) */
+    KEDGE_LIES_PLAIN = 0,
+    KEDGE_LIES_DERIVED = 1, /* masked with a key of the device's own: it came without (SWAP.md 10) */
+    KEDGE_LIES_WRAPPED = 3  /* masked with the key in its TLV */
 };
 
 /* The plain view: reads `inner`, and unmasks what lies in the payload. */
@@ -38,11 +39,10 @@ struct kedge_plain_view {
 };
 
 /* Take the key of the parsed image in view->inner. WRAPPED: from the first of its key TLVs that one
- * of the device's keys opens, of at most 4 that are tried. DERIVED: from the first device key and
- * the image's stored hash, info "kedge-old-image", 16 bytes. Requires view->inner and view->cipher.
+ * of the device's keys opens, of at most 4 that are tried. DERIVED: from the first device key and the
+ * first of the image's stored hashes, info "kedge-old-image". Requires view->inner and view->cipher.
  * Ensures with 0: the view is open, and `record` (KEDGE_KEY_RECORD bytes) opens it again.
- * Errors: KEDGE_E_KEY: no key TLV that opens; KEDGE_E_NONE: no hash, no device key; KEDGE_E_FORMAT;
- * a flash error. */
+ * Errors: KEDGE_E_KEY: there is no TLV that opens it; KEDGE_E_FORMAT; a flash error. */
 int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
                           const struct kedge_device_keys *keys, enum kedge_lies lies,
                           uint8_t *record);

@@ -16,13 +16,15 @@
  *      12  u16 pc         u16 pc_abort
  *      16  u32 counter    u32 counter_new               security counter: accepted, of the new one
  *      24  half new, half old, 24 B each:
- *          u8 k (units)  u8 base  u16 reserved  u32 size  u8 version[8]  u8 id[8]
+ *          u8 k (units)  u8 base  u8 key  u8 reserved  u32 size  u8 version[8]  u8 id[8]
  *          version: major, minor, revision u16, build u32; id: first bytes of the image hash;
- *          base of the old half: where the old image goes in the secondary
+ *          base of the old half: where the old image goes in the secondary; key: the payload lies
+ *          masked there, opened by this key record (1, 2); 0: it lies plain
  *      72  u32 notes                                    number of the newest history record
  *      76  history: 8 records of 48 B
  *     460  u8  same[32]  u8 backed[32]                  bit i: unit i is equal / already in backup
  *     524  u32 crc_new[units], crc_old[units]           over exactly the image's bytes in the unit
+ *          key records 1 and 2 (encrypted.h), of a loader that has confidential.h; else erased
  */
 #define KEDGE_PLAN_STATE       4
 #define KEDGE_PLAN_ATTEMPTS    5
@@ -47,6 +49,7 @@
  * so do their tables: to reverse a plan is to exchange them. */
 #define KEDGE_HALF_K           0
 #define KEDGE_HALF_BASE        1
+#define KEDGE_HALF_KEY         2
 #define KEDGE_HALF_SIZE        4
 #define KEDGE_HALF_VERSION     8
 #define KEDGE_HALF_ID          16
@@ -92,10 +95,18 @@ enum kedge_method {
 /* Value of a SEAL: trials of the image that is about to be booted, 0: this boot is no trial. Count
  * and seal are one word: a cut before it costs no trial. */
 
-/* Bytes of the RAM copy of BODY for a pair. */
+/* Bytes of the RAM copy of BODY for a pair, without the key records. */
 static inline uint32_t kedge_plan_size(const struct kedge_pair *pair)
 {
     return KEDGE_PLAN_TABLES + 8u * pair->primary.units;
+}
+
+/* The key records' bytes, and what the journal reserves on flash: with them, so that whoever reads
+ * a journal finds it at the same place, whether its loader has them or not. */
+#define KEDGE_PLAN_KEYS (2u * 268u)
+static inline uint16_t kedge_plan_reserve(const struct kedge_pair *pair)
+{
+    return (uint16_t)(kedge_plan_size(pair) + KEDGE_PLAN_KEYS + 4u);
 }
 
 /* An empty plan: IDLE, nothing known. */

@@ -11,6 +11,8 @@
 #include "kedge/recorder.h"
 
 struct kedge_engine;
+struct kedge_copy;
+struct kedge_confidential;
 
 /* A strategy: which methods a plan may use, and how a unit is stored. A port names one; INSTALL,
  * REVERT and RESTORE follow from it. */
@@ -20,6 +22,14 @@ struct kedge_strategy {
     /* Store the unit buffer at region offset `at` of the slot: the copy of the plan's pc. */
     int (*store)(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
                  uint32_t piece);
+    /* The verdict on engine->source: kedge_engine_verify, or confidential.h's, which looks inside. */
+    enum kedge_verdict (*verify)(struct kedge_engine *engine);
+    /* confidential.h's, or NULL: mask or unmask `data`, which lies `at` bytes into the copy's unit as
+     * it is, or will be, outside of the primary. */
+    int (*crypt)(struct kedge_engine *engine, const struct kedge_copy *copy, uint32_t at,
+                 struct kedge_buf data);
+    const struct kedge_confidential *confidential;
+    uint16_t body; /* bytes of the journal's BODY behind the plan's tables: 0 or KEDGE_PLAN_KEYS */
 };
 extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
 /* kedge_swap, one device at a time: less code, more time. */
@@ -78,6 +88,7 @@ struct kedge_engine {
     bool checked;                     /* step VERIFY of the last run found the primary good */
     bool resumed;                     /* the program is one of an earlier power-on */
     bool refuse_older;                /* policy downgrade = refuse */
+    uint8_t confidential; /* policy confidential = on: nothing plain leaves for the secondary */
     bool install;                     /* a candidate comes without an old image to keep */
     bool equal;                       /* one equal to the running image will do */
     struct kedge_slot_view
@@ -106,6 +117,8 @@ int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value)
  * unhashed TLVs are read twice. The half may be overwritten whatever the verdict. */
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables);
+/* The part of it that a strategy may replace: kedge_image_verify() of engine->source. */
+enum kedge_verdict kedge_engine_verify(struct kedge_engine *engine);
 
 /* Read the copy's unit into the unit buffer until its CRC is right: up to 4 reads, then the repair
  * of one bit. What lies behind the image in it is filled as erased. */

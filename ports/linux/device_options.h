@@ -8,7 +8,7 @@
 
 #define DEVICE_KEYS 8
 #define KEDGE_UNIT_MAX 131072u /* bytes: the largest sector of the parts that are known here */
-#define KEDGE_PLAN_MAX 4096u
+#define KEDGE_PLAN_MAX 8192u
 
 struct device_options {
     const char *state, *layout, *strategy;

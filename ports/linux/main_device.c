@@ -16,6 +16,7 @@
 #include "device_options.h"
 #include "enc_key_file.h"
 #include "flight_log.h"
+#include "kedge/confidential.h"
 #include "kedge/service.h"
 #include "key_file.h"
 #include "random.h"
@@ -40,6 +41,9 @@ struct device {
     struct kedge_pipe pipe;
     uint64_t pipe_memory[4096]; /* three of the largest state that is known here */
     struct kedge_policy defaults;
+    struct kedge_opened opened;
+    struct kedge_confidential confidential;
+    struct kedge_strategy strategy;
     struct wire wires[WIRE_MAX];
     size_t wire_count;
     struct ble_wire ble;
@@ -173,6 +177,7 @@ static int boot(struct device *device)
     flight_log_power_on(&device->log);
     kedge_history_begin(&device->hooks, &device->state.recorder);
     const int result = kedge_boot(&device->boot_config, &device->report);
+    kedge_opened_forget(&device->opened);
     if (result != 0) {
         fprintf(stderr, "kedge-device: the loader cannot work with this layout: %s\n",
                 kedge_error_text(result));
@@ -508,7 +513,7 @@ static int configure(struct device *device)
         fprintf(stderr, "kedge-device: strategy must be swap, overwrite or backup\n");
         return -1;
     }
-    if (kedge_boot_state_size(&device->state.layout) > sizeof device->plan ||
+    if (kedge_boot_state_size(&device->state.layout) + KEDGE_PLAN_KEYS > sizeof device->plan ||
         device->state.pair.primary.unit > sizeof device->unit) {
         fprintf(stderr, "kedge-device: the layout has too many units or too large ones\n");
         return -1;
@@ -517,9 +522,17 @@ static int configure(struct device *device)
                                               .ctx = device,
                                               .effort = kedge_history_effort,
                                               .before = device->effort};
+    device->confidential = (struct kedge_confidential){.inner = strategy,
+                                                       .keys = &device->enc_key.keys,
+                                                       .cipher = &kedge_aes,
+                                                       .opened = &device->opened};
+    device->strategy = device->enc_key.keys.count == 0
+                           ? *strategy
+                           : (struct kedge_strategy)KEDGE_CONFIDENTIAL_STRATEGY(
+                                 strategy->method, &device->confidential);
     device->boot_config = (struct kedge_boot_config){
         .layout = &device->state.layout,
-        .strategy = strategy,
+        .strategy = &device->strategy,
         .keys = device->keys,
         .key_count = device->key_count,
         .defaults = &device->defaults,

@@ -9,6 +9,7 @@
 
 #include "flash.h"
 #include "kedge/boot.h"
+#include "loader_build.h"
 #include "loader_key.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
@@ -37,7 +38,7 @@ static struct kedge_layout layout;
 
 static const struct kedge_boot_config config = {
     .layout = &layout,
-    .strategy = &kedge_swap,
+    .strategy = &LOADER_STRATEGY(kedge_swap),
     .keys = &loader_key,
     .key_count = 1,
     .defaults = &kedge_policy_default,
@@ -74,7 +75,9 @@ static void print_number(uint32_t value)
 static __attribute__((noinline)) uint32_t boot(void)
 {
     struct kedge_boot_report report;
-    return kedge_boot(&config, &report) == 0 ? report.reason : UINT32_MAX;
+    const int error = kedge_boot(&config, &report);
+    loader_forget();
+    return error == 0 ? report.reason : UINT32_MAX;
 }
 
 static void measure(const char *external_kind, const char *name)
@@ -141,7 +144,7 @@ int main(void)
     KEDGE_ASSERT(kedge_spinor_open(&nor, &mps2_bus, &kedge_spinor_mx25r64_table, &external) == 0);
     run(&external, "nor");
     print("state");
-    print_number((uint32_t)kedge_boot_state_size(&layout));
+    print_number((uint32_t)kedge_boot_state_size(&layout) + LOADER_STATE_MORE);
     print("\n");
     semihost(SYS_EXIT, EXIT_DONE);
     return 0;

@@ -2,6 +2,7 @@
  * default layout of PRODUCT.md. `make size` measures this program. */
 #include "kedge/boot.h"
 #include "kedge/spinor.h"
+#include "loader_build.h"
 #include "loader_key.h"
 #include "nrf52840.h"
 #include "registers.h"
@@ -14,7 +15,7 @@ static struct kedge_flash external;
 static struct kedge_spinor nor;
 static uint8_t unit[PAGE];
 /* kedge_boot_state_size() of this layout; checked at start */
-static uint64_t state[2040 / 8];
+static uint64_t state[(2040 + LOADER_STATE_MORE) / 8];
 
 static const struct kedge_pair pair = {
     .primary = {.region = {&nrf52840_internal, 0xC000, SLOT_PAGES * PAGE},
@@ -40,7 +41,7 @@ static const struct kedge_layout layout = {
 
 static const struct kedge_boot_config config = {
     .layout = &layout,
-    .strategy = &kedge_swap_serial,
+    .strategy = &LOADER_STRATEGY(kedge_swap_serial),
     .keys = &loader_key,
     .key_count = 1,
     .defaults = &kedge_policy_default,
@@ -61,7 +62,9 @@ int main(void)
     struct kedge_boot_report report;
     nrf52840_spim_start();
     (void)kedge_spinor_open(&nor, &nrf52840_bus, &kedge_spinor_mx25r64_table, &external);
-    if (kedge_boot(&config, &report) == 0 && report.boots) {
+    const int error = kedge_boot(&config, &report);
+    loader_forget();
+    if (error == 0 && report.boots) {
         jump(report.entry);
     }
     return 1; /* recovery mode: startup traps; a port with a console serves SMP here */

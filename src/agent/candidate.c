@@ -35,10 +35,12 @@ static enum kedge_verdict look(struct kedge_agent *agent, const struct kedge_sou
 }
 
 /* One pass: as an image of its kind should lie, then as it may lie. The first verdict counts unless
- * the second is good. */
+ * a later one is good. */
 static enum kedge_verdict judge(struct kedge_agent *agent, const struct kedge_source *source,
                                 struct kedge_verify *checked)
 {
+    static const enum kedge_lies ways[] = {KEDGE_LIES_WRAPPED, KEDGE_LIES_DERIVED, KEDGE_LIES_PLAIN,
+                                           KEDGE_LIES_DERIVED};
     const bool has_keys =
         agent->config->device_keys != NULL && agent->config->device_keys->count != 0;
     struct kedge_image image;
@@ -50,36 +52,71 @@ static enum kedge_verdict judge(struct kedge_agent *agent, const struct kedge_so
                    ? KEDGE_IMAGE_GOOD /* the loader will look inside */
                    : verdict;
     }
-    const bool encrypted = kedge_image_is_encrypted(&image);
-    enum kedge_lies lies = encrypted ? KEDGE_LIES_WRAPPED : KEDGE_LIES_PLAIN;
+    const size_t first = kedge_image_is_encrypted(&image) ? 0 : 2;
+    const size_t end = first == 0 ? 3 : 4;
 
-    verdict = look(agent, source, lies, checked);
-    if (verdict == KEDGE_IMAGE_BAD_HASH || verdict == KEDGE_IMAGE_FOREIGN) {
-        struct kedge_verify again;
+    for (size_t i = first; i < end; i++) {
+        struct kedge_verify now;
+        const enum kedge_verdict last = look(agent, source, ways[i], &now);
 
-        lies = encrypted ? KEDGE_LIES_PLAIN : KEDGE_LIES_DERIVED;
-        if (look(agent, source, lies, &again) == KEDGE_IMAGE_GOOD) {
-            *checked = again;
-            verdict = KEDGE_IMAGE_GOOD;
+        if (i == first || last == KEDGE_IMAGE_GOOD) {
+            *checked = now;
+            verdict = last;
+        }
+        if (last == KEDGE_IMAGE_GOOD && ways[i] == KEDGE_LIES_PLAIN &&
+            agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] != 0) {
+            return KEDGE_IMAGE_PLAIN;
+        }
+        if (last != KEDGE_IMAGE_BAD_HASH && last < KEDGE_IMAGE_ENCRYPTED) {
+            break;
         }
     }
-    return verdict == KEDGE_IMAGE_GOOD && lies == KEDGE_LIES_PLAIN &&
-                   agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] != 0
-               ? KEDGE_IMAGE_PLAIN
-               : verdict;
+    return verdict;
+}
+
+/* Slot 1 from `view` on, as much of it as an image may have. */
+static struct kedge_source source_of(const struct kedge_agent *agent,
+                                     const struct kedge_slot_view *view)
+{
+    struct kedge_source source = kedge_slot_source(view);
+    const uint32_t largest = kedge_pair_max_image(kedge_agent_pair(agent));
+
+    if (source.size > largest) {
+        source.size = largest;
+    }
+    return source;
+}
+
+int kedge_agent_check_secret(struct kedge_agent *agent)
+{
+    const struct kedge_slot_view view = {.slot = kedge_agent_secondary(agent)};
+    const struct kedge_source source = source_of(agent, &view);
+    struct kedge_verify checked;
+
+    if (agent->policy.value[KEDGE_POLICY_CONFIDENTIAL] == 0) {
+        return KEDGE_AGENT_OK;
+    }
+    const enum kedge_verdict verdict = look(agent, &source, KEDGE_LIES_PLAIN, &checked);
+
+    /* the hash is over the plain image: where it fits, that is what lies there */
+    if (verdict == KEDGE_IMAGE_ENCRYPTED ||
+        (verdict != KEDGE_IMAGE_GOOD && verdict < KEDGE_IMAGE_NO_SIGNATURE)) {
+        return KEDGE_AGENT_OK;
+    }
+    const int status = kedge_agent_erase(agent, 1);
+
+    return status != KEDGE_AGENT_OK ? status
+                                    : kedge_agent_refuse(agent, KEDGE_AGENT_DENIED,
+                                                         kedge_verdict_text(KEDGE_IMAGE_PLAIN));
 }
 
 enum kedge_verdict kedge_agent_verify(struct kedge_agent *agent, uint8_t base,
                                       struct kedge_verify *checked)
 {
     const struct kedge_slot_view view = {.slot = kedge_agent_secondary(agent), .base = base};
-    struct kedge_source source = kedge_slot_source(&view);
-    const uint32_t largest = kedge_pair_max_image(kedge_agent_pair(agent));
+    const struct kedge_source source = source_of(agent, &view);
     enum kedge_verdict verdict = KEDGE_IMAGE_UNREADABLE;
 
-    if (source.size > largest) {
-        source.size = largest;
-    }
     for (unsigned i = 0; i < PASSES && verdict != KEDGE_IMAGE_GOOD; i++) {
         verdict = judge(agent, &source, checked);
     }

@@ -98,6 +98,9 @@ static int finish_plain(struct kedge_agent *agent, bool *match)
     if (status == KEDGE_AGENT_OK) {
         status = kedge_upload_complete(agent);
     }
+    if (status == KEDGE_AGENT_OK) {
+        status = kedge_agent_check_secret(agent);
+    }
     *match =
         status == KEDGE_AGENT_OK && upload->sha_size == KEDGE_SHA256_SIZE &&
         (upload->hashed ? is_hash(upload)

@@ -379,7 +379,8 @@ static struct loader *prepare(const struct kedge_boot_config *config,
     const size_t skew = (0u - (uintptr_t)config->state.at) & 7u;
     struct loader *l = (struct loader *)(void *)(config->state.at + skew);
     struct kedge_engine *e = &l->engine;
-    memset(l, 0, sizeof(*l));
+    /* behind it too: nothing that was in RAM before goes out with the journal */
+    memset(config->state.at, 0, config->state.size);
     l->report = report;
     e->pair = pair;
     e->hooks = config->hooks;
@@ -396,7 +397,8 @@ static struct loader *prepare(const struct kedge_boot_config *config,
     e->verify.scratch = kedge_buf(e->unit, e->unit_size / 2);
     e->verify.tap_ctx = e;
     e->journal.region = config->layout->journal;
-    e->journal.body = kedge_buf(e->plan, kedge_plan_size(pair));
+    e->journal.body = kedge_buf(e->plan, kedge_plan_size(pair) + config->strategy->body);
+    e->journal.reserve = kedge_plan_reserve(pair);
     return l;
 }
 
@@ -414,6 +416,7 @@ static void open(struct loader *l, const struct kedge_boot_config *config)
         kedge_history_newest(l->engine.plan)[KEDGE_HISTORY_RESUMED]++;
     kedge_policy_load(&config->layout->settings, config->defaults, &l->policy);
     l->engine.refuse_older = l->policy.value[KEDGE_POLICY_DOWNGRADE] != 0;
+    l->engine.confidential = l->policy.value[KEDGE_POLICY_CONFIDENTIAL];
     l->facts.stable = journal->sealed;
     l->facts.held = l->policy.value[KEDGE_POLICY_HOLD];
     if (config->hooks != NULL && config->hooks->hold != NULL)
@@ -440,7 +443,7 @@ int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report 
 {
     const struct kedge_pair *pair = &config->layout->pairs[0];
     memset(report, 0, sizeof(*report));
-    if (config->state.size < kedge_boot_state_size(config->layout) ||
+    if (config->state.size < kedge_boot_state_size(config->layout) + config->strategy->body ||
         config->unit.size < pair->primary.unit || pair->primary.unit < 2 * KEDGE_PAGE)
         return KEDGE_E_SPACE;
     struct loader *l = prepare(config, report);

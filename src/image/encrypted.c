@@ -18,7 +18,7 @@ int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record
     const struct kedge_buf key = kedge_buf(content, record[KEY] == 32 ? 32 : 16);
     const struct kedge_bytes data =
         kedge_bytes(record + KEDGE_KEY_RECORD_DATA, kedge_le16(record + SIZE));
-    const int error = record[0] != 0
+    const int error = record[0] >= KEDGE_TLV_ENC_RSA
                           ? kedge_key_unwrap(keys, record[0], kedge_info_image, data, key)
                           : kedge_key_derive(keys, data, kedge_bytes(own, sizeof(own)), key);
 
@@ -31,60 +31,38 @@ int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record
     return error;
 }
 
-/* The next key TLV that fits a record, into it. 1, 0: no more, negative: an error. */
-static int next_wrapped(struct kedge_tlv_walk *walk, uint8_t *record)
-{
-    struct kedge_tlv tlv;
-    int more;
-
-    while ((more = kedge_tlv_next(walk, &tlv)) > 0) {
-        if (tlv.type >= KEDGE_TLV_ENC_RSA && tlv.type <= KEDGE_TLV_ENC_X25519_SHA512 &&
-            tlv.size <= KEDGE_WRAPPED_MAX) {
-            record[0] = (uint8_t)tlv.type;
-            kedge_put_le16(record + SIZE, tlv.size);
-            more = walk->source->read(walk->source->ctx, tlv.at,
-                                      kedge_buf(record + KEDGE_KEY_RECORD_DATA, tlv.size));
-            return more == 0 ? 1 : more;
-        }
-    }
-    return more;
-}
-
-static int open_wrapped(struct kedge_plain_view *view, const struct kedge_image *image,
-                        const struct kedge_device_keys *keys, uint8_t *record)
-{
-    struct kedge_tlv_walk walk;
-    int more = 1;
-
-    record[KEY] = (image->flags & KEDGE_IMAGE_AES256) != 0 ? 32 : 16;
-    kedge_tlv_start(&walk, &view->inner, image);
-    for (unsigned i = 0; i < TRIES && more > 0; i++) {
-        more = next_wrapped(&walk, record);
-        if (more > 0 && kedge_plain_view_reopen(view, record, keys) == 0) {
-            return 0;
-        }
-    }
-    return more < 0 ? more : KEDGE_E_KEY;
-}
-
 int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
                           const struct kedge_device_keys *keys, enum kedge_lies lies,
                           uint8_t *record)
 {
+    const struct kedge_source *const source = &view->inner;
+    struct kedge_tlv_walk walk;
+    struct kedge_tlv tlv;
+    unsigned tries = TRIES;
+    int result;
+
+    record[KEY] = (image->flags & KEDGE_IMAGE_AES256) != 0 ? 32 : 16;
     kedge_put_le32(record + FROM, image->header_size);
     kedge_put_le32(record + TO, image->tlv_at);
-    if (lies == KEDGE_LIES_WRAPPED) {
-        return open_wrapped(view, image, keys, record);
+    kedge_tlv_start(&walk, source, image);
+    while ((result = kedge_tlv_next(&walk, &tlv)) > 0 && tries != 0) {
+        /* the hashes lie sixteen by sixteen below the wrapped keys: 0x1., 0x3. */
+        if (tlv.type >> 4 != (uint16_t)lies || tlv.size > KEDGE_WRAPPED_MAX) {
+            continue;
+        }
+        record[0] = (uint8_t)tlv.type;
+        kedge_put_le16(record + SIZE, tlv.size);
+        result =
+            source->read(source->ctx, tlv.at, kedge_buf(record + KEDGE_KEY_RECORD_DATA, tlv.size));
+        if (result != 0) {
+            return result;
+        }
+        if (kedge_plain_view_reopen(view, record, keys) == 0) {
+            return 0;
+        }
+        tries--;
     }
-    const int size = kedge_image_hash(&view->inner, image, record + KEDGE_KEY_RECORD_DATA);
-
-    if (size < 0) {
-        return size;
-    }
-    record[0] = 0;
-    record[KEY] = 16;
-    kedge_put_le16(record + SIZE, (uint16_t)size);
-    return kedge_plain_view_reopen(view, record, keys);
+    return result < 0 ? result : KEDGE_E_KEY;
 }
 
 void kedge_plain_view_crypt(const struct kedge_plain_view *view, uint32_t at, struct kedge_buf data)

@@ -182,6 +182,7 @@ static int open_journal(const struct kedge_agent *agent, struct kedge_bytes *bod
     struct kedge_journal journal = {
         .region = config->layout->journal,
         .body = kedge_buf(config->scratch.at, size),
+        .reserve = kedge_plan_reserve(&config->layout->pairs[0]),
     };
 
     *body = kedge_bytes(config->scratch.at, size);

@@ -36,4 +36,9 @@ static int store(struct kedge_engine *engine, const struct kedge_slot *slot, uin
     return kedge_engine_store(engine, slot, at, piece);
 }
 
-const struct kedge_strategy kedge_backup = {KEDGE_METHOD_BACKUP, KEDGE_METHOD_BACKUP, store};
+const struct kedge_strategy kedge_backup = {
+    .method = KEDGE_METHOD_BACKUP,
+    .sparse = KEDGE_METHOD_BACKUP,
+    .store = store,
+    .verify = kedge_engine_verify,
+};

@@ -88,6 +88,8 @@ int kedge_engine_fetch(struct kedge_engine *engine, const struct kedge_copy *cop
     memset(engine->unit, erased(kedge_engine_slot(engine, copy->to_slot)), engine->unit_size);
     for (unsigned i = 0; i < READS; i++) {
         rc = kedge_region_read(&slot->region, at, kedge_buf(engine->unit, size));
+        if (engine->strategy->crypt != NULL && rc == 0 && copy->from_slot != KEDGE_PRIMARY)
+            rc = engine->strategy->crypt(engine, copy, 0, kedge_buf(engine->unit, size));
         crc = kedge_crc32(0, kedge_bytes(engine->unit, size));
         if (rc == 0 && crc == want)
             return 0;
@@ -216,6 +218,11 @@ static void note(const struct kedge_engine *engine)
     memcpy(half + KEDGE_HALF_ID, engine->verify.digest, 8);
 }
 
+enum kedge_verdict kedge_engine_verify(struct kedge_engine *engine)
+{
+    return kedge_image_verify(&engine->source, &engine->verify);
+}
+
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables)
 {
@@ -229,7 +236,7 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     kedge_engine_phase(engine, KEDGE_PHASE_VALIDATE);
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
-    const enum kedge_verdict verdict = kedge_image_verify(&engine->source, v);
+    const enum kedge_verdict verdict = engine->strategy->verify(engine);
     /* of a refused one too: the history says which it was */
     if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))
         note(engine);

@@ -17,10 +17,12 @@ static bool overlaps(const struct kedge_engine *engine, struct kedge_copy *save)
            kedge_step(plan, pc + 2, save);
 }
 
-/* One page from `from` of the primary to the erased secondary. */
-static int forward(struct kedge_engine *engine, uint32_t from, uint32_t left,
-                   const struct kedge_region *to, uint32_t at, bool *probed)
+/* The page `o` bytes into the copy's unit, of which the image has `left` bytes, from the primary to
+ * the erased secondary. */
+static int forward(struct kedge_engine *engine, const struct kedge_copy *save, uint32_t o,
+                   uint32_t left, const struct kedge_region *to, uint32_t at, bool *probed)
 {
+    const uint32_t from = save->from * engine->unit_size + o;
     const uint8_t erased = to->flash->geometry.erased;
     const struct kedge_bytes page = {engine->page, KEDGE_PAGE};
     const struct kedge_buf part = {engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE};
@@ -33,6 +35,8 @@ static int forward(struct kedge_engine *engine, uint32_t from, uint32_t left,
     memset(engine->page, erased, KEDGE_PAGE);
     if (rc == 0)
         rc = kedge_region_read(&engine->pair->primary.region, from, part);
+    if (rc == 0 && engine->strategy->crypt != NULL)
+        rc = engine->strategy->crypt(engine, save, o, part);
     if (rc != 0 || kedge_all(page, erased))
         return rc;
     *probed = true;
@@ -55,8 +59,7 @@ static int both(struct kedge_engine *engine, uint32_t load_at, const struct kedg
     *loaded = kedge_region_erase(primary, load_at, unit);
     for (uint32_t o = 0; o < unit; o += KEDGE_PAGE) {
         if (rc == 0)
-            rc = forward(engine, save->from * unit + o, size > o ? size - o : 0, &slot->region,
-                         at + o, &probed);
+            rc = forward(engine, save, o, size > o ? size - o : 0, &slot->region, at + o, &probed);
         if (*loaded == 0)
             *loaded = kedge_engine_program(engine, &engine->pair->primary, load_at + o,
                                            kedge_bytes(engine->unit + o, KEDGE_PAGE));
@@ -81,4 +84,9 @@ static int store(struct kedge_engine *engine, const struct kedge_slot *slot, uin
     return kedge_engine_store(engine, slot, at, piece);
 }
 
-const struct kedge_strategy kedge_swap = {KEDGE_METHOD_TOGGLE, KEDGE_METHOD_INPLACE, store};
+const struct kedge_strategy kedge_swap = {
+    .method = KEDGE_METHOD_TOGGLE,
+    .sparse = KEDGE_METHOD_INPLACE,
+    .store = store,
+    .verify = kedge_engine_verify,
+};

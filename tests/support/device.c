@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <monocypher-ed25519.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,11 +74,66 @@ static uint8_t mix(uint32_t at, uint32_t seed)
     return (uint8_t)(x >> 13);
 }
 
+/* ---- encryption -------------------------------------------------------------------------------
+ */
+
+/* The device's key: shared, since unwrapping it is quick and sweeps do it thousands of times. */
+static const uint8_t device_secret[16] = "kedge test kek.";
+static const struct kedge_device_key device_key = {
+    .type = &kedge_wrap_aes,
+    .cipher = &kedge_aes_tables,
+    .secret = {device_secret, sizeof(device_secret)},
+};
+static const struct kedge_device_keys device_keys = {&device_key, 1};
+
+#define WRAPPED 24u
+
+static void content_key(uint8_t seed, uint8_t key[16])
+{
+    for (unsigned i = 0; i < 16; i++)
+        key[i] = (uint8_t)(seed + i);
+}
+
+static void wrap_key(const uint8_t key[16], uint8_t wrapped[WRAPPED])
+{
+    EVP_CIPHER_CTX *const ctx = EVP_CIPHER_CTX_new();
+    int done = 0;
+    EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+    KEDGE_ASSERT(EVP_EncryptInit_ex(ctx, EVP_aes_128_wrap(), NULL, device_secret, NULL) == 1 &&
+                 EVP_EncryptUpdate(ctx, wrapped, &done, key, 16) == 1 && done == (int)WRAPPED);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/* By another library than the loader's. */
+static void mask(const uint8_t key[16], uint8_t *at, uint32_t size)
+{
+    static const uint8_t zero[16];
+    EVP_CIPHER_CTX *const ctx = EVP_CIPHER_CTX_new();
+    int done = 0;
+    KEDGE_ASSERT(EVP_EncryptInit_ex(ctx, EVP_aes_128_ctr(), NULL, key, zero) == 1 &&
+                 EVP_EncryptUpdate(ctx, at, &done, at, (int)size) == 1);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void make_outside(const struct device *d, struct device_image *image, uint8_t seed,
+                         uint32_t payload)
+{
+    uint8_t key[16];
+    memcpy(image->outside, image->bytes, sizeof(image->outside));
+    if (seed != 0)
+        content_key(seed, key);
+    else if (!d->shape.confidential ||
+             kedge_key_derive(&device_keys, kedge_bytes(image->hash, 32),
+                              kedge_bytes("kedge-old-image", 15), kedge_buf(key, 16)) != 0)
+        return;
+    mask(key, image->outside + HEADER, payload);
+}
+
 void device_image_make(const struct device *d, struct device_image *image,
                        const struct device_image_spec *spec)
 {
     const uint32_t protected_size = spec->counter != 0 ? 12 : 0;
-    const uint32_t tlvs = 4 + 3 * 4 + 64 + SIGNATURE;
+    const uint32_t tlvs = 4 + 3 * 4 + 64 + SIGNATURE + (spec->key != 0 ? 4 + WRAPPED : 0);
     const uint32_t payload = spec->size - HEADER - protected_size - tlvs;
     uint8_t *at = image->bytes;
     uint8_t key_hash[32], signature[SIGNATURE];
@@ -89,6 +145,7 @@ void device_image_make(const struct device *d, struct device_image *image,
     kedge_put_le16(at + 8, HEADER);
     kedge_put_le16(at + 10, (uint16_t)protected_size);
     kedge_put_le32(at + 12, payload);
+    kedge_put_le32(at + 16, spec->key != 0 ? KEDGE_IMAGE_AES128 : 0);
     at[20] = spec->major;
     for (uint32_t i = HEADER; i < HEADER + payload; i++) {
         const uint32_t unit = i / d->shape.unit;
@@ -112,15 +169,55 @@ void device_image_make(const struct device *d, struct device_image *image,
     at = put_tlv(at + 4, 0x10, image->hash, 32);
     at = put_tlv(at, 0x01, key_hash, 32);
     at = put_tlv(at, kedge_ed25519.tlv, signature, SIGNATURE);
+    if (spec->key != 0) {
+        uint8_t key[16], wrapped[WRAPPED];
+        content_key(spec->key, key);
+        wrap_key(key, wrapped);
+        at = put_tlv(at, KEDGE_TLV_ENC_KW, wrapped, WRAPPED);
+    }
     KEDGE_ASSERT(at == image->bytes + spec->size);
+    make_outside(d, image, spec->key, payload);
 }
 
 /* ---- the device -------------------------------------------------------------------------------
  */
 
+bool device_no_leak(struct device *d, bool whole)
+{
+    if (d->secrets == NULL)
+        return true;
+    const uint8_t *flash = kedge_sim_contents(d->sim, KEDGE_EXTERNAL);
+    const uint32_t size = kedge_sim_part(d->sim, KEDGE_EXTERNAL)->geometry.size;
+    uint32_t from = 0, to = size;
+    if (!whole) { /* a window may begin before what was written */
+        from = d->touched < LEAK_WINDOW ? 0 : d->touched - (LEAK_WINDOW - 1);
+        to = d->touched + d->touched_size + (LEAK_WINDOW - 1);
+        to = to < size ? to : size;
+    }
+    const bool clean =
+        d->touched_size == 0 && !whole
+            ? true
+            : leak_find(d->secrets, kedge_bytes(flash + from, to - from)) == SIZE_MAX;
+    d->touched_size = 0;
+    d->leaks += !clean;
+    return clean;
+}
+
+/* An operation begins: the one before it is done. */
+static void on_operation(void *ctx, const struct kedge_sim_event *event)
+{
+    struct device *d = ctx;
+    (void)device_no_leak(d, false);
+    if (event->device == KEDGE_EXTERNAL && event->operation == KEDGE_OP_PROGRAM) {
+        d->touched = event->at;
+        d->touched_size = event->size;
+    }
+}
+
 static void on_cut(void *ctx)
 {
     struct device *d = ctx;
+    (void)device_no_leak(d, false);
     longjmp(d->power, 1);
 }
 
@@ -194,7 +291,7 @@ void device_open(struct device *d, const struct device_shape *shape)
         fprintf(stderr, "simulator: %s\n", why);
         abort();
     }
-    const struct kedge_sim_hooks hooks = {.ctx = d, .cut = on_cut};
+    const struct kedge_sim_hooks hooks = {.ctx = d, .cut = on_cut, .trace = on_operation};
     kedge_sim_hooks(d->sim, &hooks);
     wrap(d, KEDGE_INTERNAL);
     wrap(d, KEDGE_EXTERNAL);
@@ -212,6 +309,11 @@ void device_open(struct device *d, const struct device_shape *shape)
     d->layout.pairs = &d->pair;
     d->layout.pair_count = 1;
     d->policy = kedge_policy_default;
+    d->policy.value[KEDGE_POLICY_CONFIDENTIAL] = s->confidential;
+    d->confidential = (struct kedge_confidential){
+        .inner = s->strategy, .keys = &device_keys, .cipher = &kedge_aes, .opened = &d->opened};
+    d->strategy =
+        (struct kedge_strategy)KEDGE_CONFIDENTIAL_STRATEGY(s->strategy->method, &d->confidential);
     d->hooks = (struct kedge_boot_hooks){.effort = s->effort ? kedge_history_effort : NULL,
                                          .before = d->effort};
     make_keys();
@@ -243,11 +345,16 @@ static uint32_t place(const struct device *d, unsigned slot, uint32_t unit)
     return s->region.start + kedge_slot_unit_at(s, unit);
 }
 
+static const uint8_t *bytes_in(const struct device_image *image, unsigned slot)
+{
+    return slot == KEDGE_PRIMARY ? image->bytes : image->outside;
+}
+
 void device_put(struct device *d, unsigned slot, unsigned base, const struct device_image *image)
 {
     for (uint32_t at = 0; at < image->size; at += d->shape.unit)
         kedge_sim_poke(d->sim, chip_of(slot), place(d, slot, base + at / d->shape.unit),
-                       kedge_bytes(image->bytes + at, d->shape.unit));
+                       kedge_bytes(bytes_in(image, slot) + at, d->shape.unit));
 }
 
 bool device_has(struct device *d, unsigned slot, unsigned base, const struct device_image *image)
@@ -256,7 +363,8 @@ bool device_has(struct device *d, unsigned slot, unsigned base, const struct dev
     for (uint32_t at = 0; at < image->size; at += d->shape.unit) {
         const uint32_t left = image->size - at;
         const uint32_t size = left < d->shape.unit ? left : d->shape.unit;
-        if (memcmp(flash + place(d, slot, base + at / d->shape.unit), image->bytes + at, size) != 0)
+        if (memcmp(flash + place(d, slot, base + at / d->shape.unit), bytes_in(image, slot) + at,
+                   size) != 0)
             return false;
     }
     return true;
@@ -298,7 +406,7 @@ enum device_outcome device_boot(struct device *d)
 {
     const struct kedge_boot_config config = {
         .layout = &d->layout,
-        .strategy = d->shape.strategy,
+        .strategy = d->shape.confidential ? &d->strategy : d->shape.strategy,
         .keys = &d->key,
         .key_count = 1,
         .defaults = &d->policy,
@@ -309,6 +417,7 @@ enum device_outcome device_boot(struct device *d)
     };
     memset(d->state, 0xA5, sizeof(d->state)); /* RAM holds nothing across a power-on */
     memset(d->unit, 0xA5, sizeof(d->unit));
+    kedge_opened_forget(&d->opened);
     if (setjmp(d->power) != 0)
         return DEVICE_CUT;
     kedge_sim_power_on(d->sim);
@@ -317,6 +426,8 @@ enum device_outcome device_boot(struct device *d)
         fprintf(stderr, "kedge_boot refused its configuration\n");
         abort();
     }
+    kedge_opened_forget(&d->opened);
+    (void)device_no_leak(d, false);
     return d->report.boots != 0 ? DEVICE_BOOTED : DEVICE_NOTHING;
 }
 
@@ -332,7 +443,8 @@ bool device_history(struct device *d, unsigned index, struct kedge_history *reco
 {
     static uint8_t body[KEDGE_PLAN_TABLES + 8 * 255];
     struct kedge_journal journal = {.region = d->layout.journal,
-                                    .body = kedge_buf(body, kedge_plan_size(&d->pair))};
+                                    .body = kedge_buf(body, kedge_plan_size(&d->pair)),
+                                    .reserve = kedge_plan_reserve(&d->pair)};
     return kedge_journal_open(&journal, kedge_plan_fold, body) == 0 &&
            kedge_history_read(kedge_bytes(body, journal.body.size), &d->layout, index, record) == 0;
 }

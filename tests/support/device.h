@@ -8,6 +8,8 @@
 
 #include "board.h"
 #include "kedge/boot.h"
+#include "kedge/confidential.h"
+#include "leak.h"
 
 #define DEVICE_UNIT_MAX  4096u
 #define DEVICE_IMAGE_MAX (128u * DEVICE_UNIT_MAX)
@@ -20,6 +22,7 @@ struct device_shape {
     bool backup;      /* there is a backup region */
     bool driver;      /* the real SPI-NOR driver on the bus [the chip without it: faster] */
     bool effort;      /* the history says what an update cost [no: fewer operations to cut] */
+    bool confidential; /* it has a key of its own, and the policy is on */
     bool timed;       /* operations take their typical time [no time] */
     bool slow;        /* ... their maximum time */
     const struct kedge_strategy *strategy;            /* [kedge_swap] */
@@ -43,6 +46,12 @@ struct device {
     struct kedge_boot_report report;
     struct kedge_boot_hooks hooks;
     uint32_t effort[KEDGE_EFFORTS];
+    struct kedge_opened opened;
+    struct kedge_confidential confidential;
+    struct kedge_strategy strategy; /* around shape.strategy */
+    const struct leak *secrets;     /* looked for where an external operation wrote; NULL: not */
+    uint32_t touched, touched_size; /* by the last external operation, not looked at yet */
+    unsigned leaks;
     jmp_buf power; /* where a cut goes */
     uint8_t unit[DEVICE_UNIT_MAX];
     uint64_t state[2048]; /* loader's memory */
@@ -52,7 +61,8 @@ struct device_image {
     uint32_t size; /* header, payload, TLVs */
     struct kedge_version version;
     uint8_t hash[32];
-    uint8_t bytes[DEVICE_IMAGE_MAX];
+    uint8_t bytes[DEVICE_IMAGE_MAX];   /* as the primary holds it */
+    uint8_t outside[DEVICE_IMAGE_MAX]; /* as the external flash does */
 };
 
 /* How to make an image. Two images with the same seed and size are equal but for the units in
@@ -63,6 +73,7 @@ struct device_image_spec {
     uint8_t major;    /* version; version 1 and 2 are the old and the new image of most tests */
     uint32_t counter; /* security counter; 0: no TLV */
     uint64_t differs; /* bit i: unit i has content of this version's own; ~0: all */
+    uint8_t key;      /* 0: no key TLV; else encrypted with a content key of 16 such bytes + i */
 };
 
 void device_open(struct device *d, const struct device_shape *shape);
@@ -91,6 +102,10 @@ enum device_outcome device_settle(struct device *d, unsigned limit);
 
 /* Record `index` of the history (0: oldest); false: there is none. */
 bool device_history(struct device *d, unsigned index, struct kedge_history *record);
+
+/* Look at all that the last operation wrote and, `whole`, at everything else on the external flash.
+ * False: a secret lies there. Counted in d->leaks too, operation by operation. */
+bool device_no_leak(struct device *d, bool whole);
 
 /* Words for a failure. */
 const char *device_violation(struct device *d);

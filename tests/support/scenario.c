@@ -64,6 +64,8 @@ const struct scenario *scenario;
 struct kedge_sim_snapshot *scenario_start;
 uint64_t scenario_boots;
 bool scenario_driver, scenario_effort;
+enum scenario_secrecy scenario_secrecy;
+static struct leak secrets, keys;
 char where[160];
 
 void scenario_fail(const char *what)
@@ -82,7 +84,8 @@ static uint32_t size_of(uint32_t units)
 static unsigned other_base(unsigned base)
 {
     const uint32_t k = scenario->k_old > scenario->k_new ? scenario->k_old : scenario->k_new;
-    const bool inplace = scenario->differs == 0 && 2 * 2 <= k;
+    /* what is masked always goes all the way */
+    const bool inplace = scenario->differs == 0 && 2 * 2 <= k && scenario_secrecy == SCENARIO_PLAIN;
     if (inplace)
         return base;
     return base != 0 ? 0 : scenario->spares;
@@ -149,6 +152,25 @@ void scenario_agent(void)
     require(!kedge_agent_idle(&agent));
 }
 
+/* Neither payload nor content key may come to the external flash in clear. */
+static void watch(void)
+{
+    const struct device_image *const images[] = {&old_image, &new_image};
+    if (scenario_secrecy == SCENARIO_PLAIN)
+        return;
+    leak_clear(&secrets);
+    leak_clear(&keys);
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t key[16];
+        for (unsigned b = 0; b < sizeof(key); b++)
+            key[b] = (uint8_t)(b + (i == 0 ? 0x31 : 0x81));
+        leak_add(&secrets, kedge_bytes(key, sizeof(key)));
+        leak_add(&keys, kedge_bytes(key, sizeof(key)));
+        leak_add(&secrets, kedge_bytes(images[i]->bytes + 32, kedge_le32(images[i]->bytes + 12)));
+    }
+    device.secrets = &secrets;
+}
+
 /* A world in which the next power-on is the interesting one. */
 void scenario_prepare(const struct scenario *s)
 {
@@ -157,16 +179,26 @@ void scenario_prepare(const struct scenario *s)
                                        .strategy = s->strategy,
                                        .driver = scenario_driver,
                                        .effort = scenario_effort,
+                                       .confidential = scenario_secrecy != SCENARIO_PLAIN,
                                        .backup = s->strategy == &kedge_backup};
     scenario = s;
     device_open(&device, &shape);
-    const struct device_image_spec old_spec = {
-        .size = size_of(s->k_old), .fill = 250, .major = 1, .differs = s->differs};
-    const struct device_image_spec new_spec = {
-        .size = size_of(s->k_new), .fill = 250, .major = 2, .differs = s->differs};
+    const struct device_image_spec old_spec = {.size = size_of(s->k_old),
+                                               .fill = 250,
+                                               .major = 1,
+                                               .differs = s->differs,
+                                               .key = scenario_secrecy == SCENARIO_ENCRYPTED ? 0x31
+                                                                                             : 0};
+    const struct device_image_spec new_spec = {.size = size_of(s->k_new),
+                                               .fill = 250,
+                                               .major = 2,
+                                               .differs = s->differs,
+                                               .key =
+                                                   scenario_secrecy != SCENARIO_PLAIN ? 0x81 : 0};
     device_image_make(&device, &old_image, &old_spec);
     device_image_make(&device, &new_image, &new_spec);
     device_put(&device, KEDGE_PRIMARY, 0, &old_image);
+    watch();
     strcpy(where, "preparing");
     boot_clean(1);
     device_put(&device, KEDGE_SECONDARY, s->base, &new_image);
@@ -256,6 +288,14 @@ static bool permanent_trailer(void)
            trailer.image_ok == KEDGE_FLAG_SET && trailer.swap_type == KEDGE_SWAP_PERMANENT;
 }
 
+/* The internal flash holds plain firmware, but no key of it. */
+static bool no_key_inside(void)
+{
+    const uint32_t size = kedge_sim_part(device.sim, KEDGE_INTERNAL)->geometry.size;
+    return leak_find(&keys, kedge_bytes(kedge_sim_contents(device.sim, KEDGE_INTERNAL), size)) ==
+           SIZE_MAX;
+}
+
 void scenario_check(bool used_up)
 {
     const unsigned major = device.report.version.major;
@@ -317,6 +357,9 @@ void scenario_check(bool used_up)
     }
     require(device_mailbox_blank(&device));
     require(kedge_sim_violations(device.sim) == 0);
+    require(device_no_leak(&device, true));
+    require(device.leaks == 0);
+    require(scenario_secrecy == SCENARIO_PLAIN || no_key_inside());
 }
 
 void scenario_settle(void)

@@ -16,10 +16,17 @@ enum event {
     LOST_PRIMARY, /* the primary is bad, a good image lies in the secondary */
     ASK_BROKEN,   /* the candidate is damaged */
     TORN_REQUEST,
-    WIPE,        /* confirmed, policy after_confirm = wipe */
+    WIPE,         /* confirmed, policy after_confirm = wipe */
     ASK_IN_TRIAL, /* a request made during a trial must not outlive the revert */
     CONFIRM_TRAILER, /* confirmed, asked for the old one; after_confirm = trailer drops that */
     ASK_PREPARED     /* ASK_TEST, after the agent copied the running image to the backup */
+};
+
+/* How its images are kept secret. */
+enum scenario_secrecy {
+    SCENARIO_PLAIN,
+    SCENARIO_ENCRYPTED, /* both images have a key each */
+    SCENARIO_FACTORY    /* the old one came without: the device hides it with a key of its own */
 };
 
 struct scenario {
@@ -44,7 +51,8 @@ extern struct kedge_sim_snapshot *scenario_start;
 extern uint64_t scenario_boots;
 extern bool scenario_driver; /* play with the real SPI-NOR driver between */
 extern bool scenario_effort; /* and with what it cost in the history */
-extern char where[160];      /* words for a failure */
+extern enum scenario_secrecy scenario_secrecy;
+extern char where[160]; /* words for a failure */
 
 void scenario_prepare(const struct scenario *s);
 /* The agent of the running image starts and works until it is idle; a cut goes to device.power. */

@@ -555,7 +555,8 @@ static void write_history(void)
     static uint8_t body[KEDGE_PLAN_TABLES + 8 * 255];
     const struct kedge_pair *const pair = &device.device.layout.pairs[0];
     struct kedge_journal journal = {.region = device.device.layout.journal,
-                                    .body = kedge_buf(body, kedge_plan_size(pair))};
+                                    .body = kedge_buf(body, kedge_plan_size(pair)),
+                                    .reserve = kedge_plan_reserve(pair)};
 
     kedge_plan_clear(body, pair);
     for (uint8_t i = 1; i <= 10; i++) {

@@ -39,7 +39,7 @@ HEADERS = {
     "error": "base", "region": "flash", "recorder": "flash", "spinor": "flash",
     "journal": "log", "settings": "log", "trailer": "image", "slot": "image",
     "layout": "swap", "plan": "swap", "policy": "boot", "history": "swap",
-    "service": "smp", "cipher": "crypto", "device_key": "crypto", "encrypted": "image", "aead": "crypto", "pipe": "transform",
+    "service": "smp", "cipher": "crypto", "device_key": "crypto", "encrypted": "image", "confidential": "swap", "aead": "crypto", "pipe": "transform",
     "sealed": "transform", "ctr": "transform", "delta": "transform",
 }
 # The C library of a freestanding core.

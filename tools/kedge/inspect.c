@@ -292,7 +292,9 @@ static void say_history(const struct view *v, struct kedge_bytes body)
 static bool read_journal(struct state *state, uint8_t body[STATE_MAX])
 {
     const uint32_t size = kedge_plan_size(&state->pair);
-    struct kedge_journal journal = {.region = state->layout.journal, .body = kedge_buf(body, size)};
+    struct kedge_journal journal = {.region = state->layout.journal,
+                                    .body = kedge_buf(body, size),
+                                    .reserve = kedge_plan_reserve(&state->pair)};
     return size <= STATE_MAX && kedge_journal_open(&journal, kedge_plan_fold, body) == 0 &&
            kedge_plan_fits(body, &state->pair);
 }
