@@ -50,7 +50,9 @@ void kedge_hkdf(const struct kedge_hash *hash, struct kedge_bytes salt, struct k
         const size_t take = out.size < hash->size ? out.size : hash->size;
 
         memcpy(message, t, last);
-        memcpy(message + last, info.at, info.size);
+        if (info.size > 0) {
+            memcpy(message + last, info.at, info.size);
+        }
         message[last + info.size] = ++n;
         kedge_hmac(hash, kedge_bytes(prk, hash->size), kedge_bytes(message, last + info.size + 1),
                    t);

@@ -144,8 +144,12 @@ bool kedge_gatt_fragment(const struct kedge_gatt *gatt, uint16_t att_mtu,
 {
     const size_t room = att_mtu > ATT_WRITE ? (size_t)(att_mtu - ATT_WRITE) : 0;
     const size_t left = gatt->reply.size - gatt->reply_at;
+    if (left == 0 || room == 0) {
+        *fragment = kedge_bytes(NULL, 0);
+        return false;
+    }
     *fragment = kedge_bytes(gatt->reply.at + gatt->reply_at, left < room ? left : room);
-    return fragment->size > 0;
+    return true;
 }
 
 void kedge_gatt_sent(struct kedge_gatt *gatt, size_t size)

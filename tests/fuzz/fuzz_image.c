@@ -28,6 +28,9 @@ static int watch(void *ctx, uint32_t at, struct kedge_bytes data)
 {
     uint32_t *const next = ctx;
 
+    if (at == 0) {
+        *next = 0; /* read again, for a key with another hash */
+    }
     if (at != *next || (data.size > 0 && memcmp(input.at + at, data.at, data.size) != 0)) {
         abort();
     }

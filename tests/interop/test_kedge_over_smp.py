@@ -161,7 +161,9 @@ def test_nobody_there(run_kedge, tmp_path):
     refused(done, f"device does not answer at {target}", "is it running?", "--timeout 0.5")
     refused(run_kedge("--serial", "/dev/null", "os", "params"), "not a serial line")
     refused(run_kedge("--serial", tmp_path / "none", "os", "params"), "No such file")
-    misused(run_kedge("--ble", "Kedge", "os", "params"), "--ble")
+    refused(run_kedge("--ble", "Kedge", "--hci", f"tcp:127.0.0.1:{free_port()}", "os", "params"),
+            "127.0.0.1")
+    misused(run_kedge("--ble", "Kedge", "--hci", "usb0", "os", "params"), "--hci")
     misused(run_kedge("--udp", ":1", "os", "params"), "HOST[:PORT]")
     misused(run_kedge("--udp", "a", "--serial", "b", "os", "params"), "exclude")
     misused(run_kedge("image"), "command")

@@ -1,6 +1,7 @@
 /* Which way leads to the device. */
 #include "link.h"
 
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,6 +12,10 @@ int link_open(struct link *link)
 {
     if (device_target.hci != NULL && device_target.ble == NULL) {
         return misuse(NULL, "--hci is for --ble");
+    }
+    if (device_target.hci != NULL && strncmp(device_target.hci, "tcp:", 4) != 0 &&
+        strncmp(device_target.hci, "hci", 3) != 0) {
+        return misuse(NULL, "--hci must be tcp:HOST:PORT or hciN, not %s", device_target.hci);
     }
     if (device_target.ble != NULL) {
         return link_open_ble(link, device_target.ble, device_target.hci);
