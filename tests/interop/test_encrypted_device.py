@@ -270,3 +270,36 @@ def test_a_key_file_that_is_none(kedge_device, tmp_path):
                                "--enc-key", KEYS / name, "--once"], capture_output=True, text=True,
                               timeout=30, check=False)
         assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_inspect_tells_encrypted_from_hidden_from_plain(rig, tmp_path):
+    """Somebody has a dump and asks whether the chip gives anything away."""
+    rig = rig()
+    factory, second = rig.sign("1.0.0", 1, encrypt=False), rig.sign("2.0.0", 2)
+    state = rig.device.directory / "state"
+
+    def inspect(*words):
+        done = rig.run_kedge("flash", "inspect", "--state", state, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split("secondary")[1] if "secondary" in done.stdout else done.stdout
+
+    rig.flash(factory)
+    rig.device.start()
+    upload(rig, second)
+    rig.device.stop()
+    without, opened = inspect(), inspect("-E", KEYS / "enc.pem")
+    assert "encrypted for the device: ECIES-P256, AES-128" in without and "give -E" in without
+    assert "opened: complete, hash and signature are right" in opened
+    assert "boots 2.0.0 (a new image on trial)" in opened
+    assert "next boot: depends on the device's own key" in without
+    assert rig.device.once()[1] == "booted 2.0.0 (a new image on trial)"
+    without, opened = inspect(), inspect("-E", KEYS / "enc.pem")
+    assert "damaged, or hidden by the device's own key" in without
+    assert "hidden by the device's own key" in opened and "boots 1.0.0" in opened
+    assert "opened: complete, hash and signature are right" in opened
+    plain = rig.run_kedge("flash", "write", "--state", state, "--slot", "secondary",
+                          rig.sign("3.0.0", 3, "--clear"))
+    assert plain.returncode == 0
+    assert "plain here, made for encryption (ECIES-P256)" in inspect()
+    assert "not encrypted" in (rig.run_kedge("flash", "write", "--state", state, "--slot", "secondary", factory)
+                               and inspect())

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "enc_key_file.h"
 #include "file.h"
 #include "flight_log.h"
 #include "group.h"
@@ -19,6 +20,7 @@
 static struct {
     const char *state, *slot, *layout, *internal, *external;
     struct option_list keys;
+    const char *enc_key;
     bool raw;
 } given;
 
@@ -361,6 +363,7 @@ static const struct option inspect_options[] = {
     {0, "external", "FILE", "dump of the external flash", OPTION_TEXT, &given.external},
     {'k', "key", "PUB.pem", "a key that the device trusts (default: what the device of DIR was started with)",
      OPTION_LIST, &given.keys},
+    {'E', "enc-key", "PRIV.pem", "the device's own key, for what lies encrypted", OPTION_TEXT, &given.enc_key},
 };
 static const struct syntax inspect_syntax = {
     .command = "flash inspect",
@@ -383,7 +386,12 @@ static int run_inspect(int argc, char **argv)
     if (result != OPTIONS_GO) {
         return result;
     }
-    inspect(stdout, &device, keys, key_count);
+    static struct enc_key_file own;
+    char why[ENC_KEY_WHY];
+    if (given.enc_key != NULL && enc_key_read(given.enc_key, &own, why) != 0) {
+        return fail("%s", why);
+    }
+    inspect(stdout, &device, keys, key_count, given.enc_key != NULL ? &own.keys : NULL);
     return EXIT_DONE;
 }
 

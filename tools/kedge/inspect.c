@@ -9,6 +9,7 @@
 #include "kedge/backup.h"
 #include "kedge/boot.h"
 #include "kedge/budget.h"
+#include "kedge/confidential.h"
 #include "kedge/history.h"
 #include "kedge/plan.h"
 #include "kedge/policy.h"
@@ -22,6 +23,7 @@ struct view {
     struct state *state;
     const struct kedge_key *keys;
     size_t key_count;
+    const struct kedge_device_keys *own; /* NULL: not known */
 };
 
 static const uint8_t *bytes_of(const struct view *v, const struct kedge_region *region)
@@ -58,19 +60,100 @@ static void print_hash(FILE *out, const uint8_t *hash, size_t size)
 }
 
 /* Without keys only header, TLVs and the hash can be judged. */
-static const char *judge(const struct view *v, const struct kedge_source *source)
+static enum kedge_verdict judge(const struct view *v, const struct kedge_source *source)
 {
     static uint8_t scratch[4096];
     struct kedge_key nobody = {.type = &kedge_ecdsa_p256, .der = {NULL, 0}};
     struct kedge_verify verify = {.keys = v->key_count > 0 ? v->keys : &nobody,
                                   .key_count = v->key_count > 0 ? v->key_count : 1,
                                   .scratch = kedge_buf(scratch, sizeof scratch)};
-    const enum kedge_verdict verdict = kedge_image_verify(source, &verify);
+    return kedge_image_verify(source, &verify);
+}
+
+static const char *verdict_text(const struct view *v, enum kedge_verdict verdict)
+{
     if (v->key_count == 0 && verdict == KEDGE_IMAGE_UNKNOWN_KEY) {
         return "complete, its hash is right; signature not checked (give -k PUB.pem)";
     }
     return verdict == KEDGE_IMAGE_GOOD ? "complete, hash and signature are right"
                                        : kedge_verdict_text(verdict);
+}
+
+static bool hash_is_wrong(enum kedge_verdict verdict)
+{
+    return verdict == KEDGE_IMAGE_BAD_HASH || verdict == KEDGE_IMAGE_ENCRYPTED;
+}
+
+/* Opened with the device's key; what does not open so stays as it is. */
+static enum kedge_verdict judge_opened(const struct view *v, const struct kedge_source *source,
+                                       const struct kedge_image *image, enum kedge_lies lies)
+{
+    struct kedge_plain_view plain = {.inner = *source, .cipher = &kedge_aes};
+    uint8_t record[KEDGE_KEY_RECORD];
+    if (kedge_plain_view_open(&plain, image, v->own, lies, record) != 0) {
+        return KEDGE_IMAGE_FOREIGN;
+    }
+    const struct kedge_source opened = kedge_plain_view_source(&plain);
+    const enum kedge_verdict verdict = judge(v, &opened);
+    return verdict == KEDGE_IMAGE_ENCRYPTED ? KEDGE_IMAGE_BAD_HASH : verdict;
+}
+
+/* The kind of the first key TLV, in words; NULL: there is none. */
+static const char *wrapping_of(const struct kedge_source *source, const struct kedge_image *image)
+{
+    static const char *const names[] = {"RSA-2048", "AES key wrap", "ECIES-P256", "ECIES-X25519",
+                                        "ECIES-X25519 with SHA-512"};
+    struct kedge_tlv_walk walk;
+    struct kedge_tlv tlv;
+    kedge_tlv_start(&walk, source, image);
+    while (kedge_tlv_next(&walk, &tlv) > 0) {
+        if (tlv.type >= KEDGE_TLV_ENC_RSA && tlv.type <= KEDGE_TLV_ENC_X25519_SHA512) {
+            return names[tlv.type - KEDGE_TLV_ENC_RSA];
+        }
+    }
+    return NULL;
+}
+
+/* Encrypted, hidden or plain? One line, where there is something to say. */
+static void say_secrecy(const struct view *v, const struct kedge_slot *slot,
+                        const struct kedge_source *source, const struct kedge_image *image)
+{
+    const bool inside = slot == &v->state->pair.primary;
+    const bool flagged = kedge_image_is_encrypted(image);
+    const char *const wrapping = wrapping_of(source, image);
+    const enum kedge_verdict verdict = judge(v, source);
+    if (!hash_is_wrong(verdict)) {
+        if (flagged) {
+            fprintf(v->out, "           plain here, made for encryption (%s)%s\n",
+                    wrapping == NULL ? "no key TLV" : wrapping,
+                    inside ? ": it leaves this flash encrypted" : "");
+        } else if (!inside) {
+            fputs("           not encrypted\n", v->out);
+        }
+        return;
+    }
+    if (inside) {
+        return; /* nothing is encrypted there: the verdict has said that it is damaged */
+    }
+    if (flagged) {
+        fprintf(v->out, "           encrypted for the device: %s, AES-%u\n",
+                wrapping == NULL ? "no key TLV" : wrapping,
+                (image->flags & KEDGE_IMAGE_AES256) != 0 ? 256u : 128u);
+    }
+    if (v->own == NULL) {
+        fprintf(v->out, "           %s: give -E PRIV.pem, the device's own key, to know\n",
+                flagged ? "whether it is good" : "damaged, or hidden by the device's own key");
+        return;
+    }
+    enum kedge_verdict opened = flagged ? judge_opened(v, source, image, KEDGE_LIES_WRAPPED) : verdict;
+    if (hash_is_wrong(opened) || opened == KEDGE_IMAGE_FOREIGN) {
+        const enum kedge_verdict hidden = judge_opened(v, source, image, KEDGE_LIES_DERIVED);
+        if (!hash_is_wrong(hidden)) {
+            fputs("           hidden by the device's own key: it came without one that opens\n", v->out);
+            opened = hidden;
+        }
+    }
+    fprintf(v->out, "           opened: %s\n", verdict_text(v, opened));
 }
 
 static void say_image(const struct view *v, const struct kedge_slot *slot, uint8_t base)
@@ -85,16 +168,14 @@ static void say_image(const struct view *v, const struct kedge_slot *slot, uint8
     }
     kedge_version_text(&image.version, version);
     fprintf(v->out, "           image %s, %u bytes, at +0x%X: %s\n", version, image.size,
-            kedge_slot_unit_at(slot, base), judge(v, &source));
+            kedge_slot_unit_at(slot, base), verdict_text(v, judge(v, &source)));
     const int size = kedge_image_hash(&source, &image, hash);
     if (size > 0) {
         fputs("           hash ", v->out);
         print_hash(v->out, hash, (size_t)size);
         fputc('\n', v->out);
     }
-    if ((image.flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0) {
-        fputs("           made with encryption: plain here only when it lies in the primary\n", v->out);
-    }
+    say_secrecy(v, slot, &source, &image);
 }
 
 static const char *flag_text(enum kedge_flag flag)
@@ -322,12 +403,21 @@ static bool say_journal(const struct view *v)
     return true;
 }
 
+/* As kedge-device has them: with a key of its own, confidential is on. */
+static struct kedge_policy defaults_of(const struct view *v)
+{
+    struct kedge_policy policy = kedge_policy_default;
+    policy.value[KEDGE_POLICY_CONFIDENTIAL] = v->own != NULL;
+    return policy;
+}
+
 static void say_settings(const struct view *v)
 {
     struct kedge_policy policy;
     char value[16];
     heading(v, "settings", &v->state->layout.settings);
-    kedge_policy_load(&v->state->layout.settings, &kedge_policy_default, &policy);
+    const struct kedge_policy defaults = defaults_of(v);
+    kedge_policy_load(&v->state->layout.settings, &defaults, &policy);
     fputs("           ", v->out);
     for (unsigned k = 0; k < KEDGE_POLICY_KEYS; k++) {
         const size_t n = kedge_policy_value_text((enum kedge_policy_key)k, policy.value[k], value);
@@ -396,6 +486,24 @@ static void say_budget(const struct view *v)
             usual.erases_sector, usual.feed_ms, slow.feed_ms);
 }
 
+/* Something outside of the internal flash that only the device's own key opens: a candidate, or an
+ * image that the plan under way masks. */
+static bool needs_own_key(const struct view *v)
+{
+    static uint8_t body[STATE_MAX];
+    const struct kedge_slot *slot = &v->state->pair.secondary;
+    struct kedge_image image;
+    bool needs = read_journal(v->state, body) && body[KEDGE_PLAN_STATE] != KEDGE_STATE_IDLE &&
+                 (body[KEDGE_PLAN_NEW + KEDGE_HALF_KEY] | body[KEDGE_PLAN_OLD + KEDGE_HALF_KEY]) != 0;
+    for (int base = 0; base <= slot->last_base; base++) {
+        const struct kedge_slot_view view = {.slot = slot, .base = (uint8_t)base};
+        const struct kedge_source source = kedge_slot_source(&view);
+        needs |= kedge_image_parse(&source, &image) == KEDGE_IMAGE_GOOD &&
+                 kedge_image_is_encrypted(&image) && hash_is_wrong(judge(v, &source));
+    }
+    return needs;
+}
+
 static void say_next(const struct view *v)
 {
     static struct state copy;
@@ -408,20 +516,31 @@ static void say_next(const struct view *v)
         fprintf(v->out, "next boot: depends on the keys of the device: give -k PUB.pem to know\n");
         return;
     }
+    if (v->own == NULL && needs_own_key(v)) {
+        fprintf(v->out, "next boot: depends on the device's own key: give -E PRIV.pem to know\n");
+        return;
+    }
     if (state_open_copy(&copy, v->state, why) != 0) {
         fprintf(v->out, "next boot: %s\n", why);
         return;
     }
+    static struct kedge_opened opened;
+    const struct kedge_policy defaults = defaults_of(v);
+    const struct kedge_confidential confidential = {
+        .inner = strategy_of(v), .keys = v->own, .cipher = &kedge_aes, .opened = &opened};
+    const struct kedge_strategy masks =
+        KEDGE_CONFIDENTIAL_STRATEGY(strategy_of(v)->method, &confidential);
     const struct kedge_boot_config config = {
         .layout = &copy.layout,
-        .strategy = strategy_of(v),
+        .strategy = v->own != NULL ? &masks : strategy_of(v),
         .keys = v->keys,
         .key_count = v->key_count,
-        .defaults = &kedge_policy_default,
+        .defaults = &defaults,
         .recorder = &copy.recorder,
         .unit = kedge_buf(unit, copy.pair.primary.unit),
         .state = kedge_buf(memory, sizeof memory)};
     const int result = kedge_boot(&config, &report);
+    kedge_opened_forget(&opened);
     kedge_version_text(&report.version, version);
     const struct kedge_counts in = kedge_recorder_total(&copy.recorder, KEDGE_INTERNAL);
     const struct kedge_counts ex = kedge_recorder_total(&copy.recorder, KEDGE_EXTERNAL);
@@ -443,9 +562,11 @@ static void say_next(const struct view *v)
     state_close(&copy);
 }
 
-void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count)
+void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count,
+             const struct kedge_device_keys *own)
 {
-    const struct view v = {.out = out, .state = state, .keys = keys, .key_count = key_count};
+    const struct view v = {
+        .out = out, .state = state, .keys = keys, .key_count = key_count, .own = own};
     say_primary(&v);
     const bool ours = say_journal(&v);
     say_settings(&v);
