@@ -84,6 +84,7 @@ struct kedge_upload {
     uint8_t depth;       /* transforms in a row; found after a reset: as many as there were */
     bool upgrade;        /* the client wants newer versions only */
     bool all_in; /* the pipe has the whole file, the slot has not: off stays at the last byte */
+    uint32_t fresh_to;  /* sectors below this offset, from erased_to on, need no erase */
     uint32_t erased_to; /* sectors below this offset are erased or written */
     uint32_t last_ms;   /* of the last accepted chunk, for the 5 s rule */
     uint32_t peer;      /* who sends it */
@@ -131,6 +132,7 @@ struct kedge_agent {
     struct kedge_owed owed;
     struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
     struct kedge_backup_copy backup;
+    uint32_t fresh_to; /* the slot's sectors below were erased in this power-on and not written since */
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };

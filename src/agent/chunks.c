@@ -34,9 +34,15 @@ int kedge_upload_prepare(struct kedge_agent *agent, bool *erased)
     const bool linear = upload->erased_to < kedge_upload_data_end(agent, upload->length);
     const uint32_t at =
         linear ? upload->erased_to : kedge_slot_unit_at(slot, upload->stale_done + 1u);
+    bool fresh = linear && at < upload->fresh_to;
     uint8_t magic[4];
 
-    *erased = linear;
+    /* erased by us in this power-on; somebody else may have written there since */
+    if (fresh && kedge_region_blank(&slot->region, at, kedge_agent_sector(agent),
+                                    agent->config->scratch, &fresh) != 0) {
+        fresh = false;
+    }
+    *erased = linear && !fresh;
     if (!linear && at >= upload->erased_to) {
         const int error = kedge_checked_read(&slot->region, at, kedge_buf(magic, sizeof(magic)));
 
@@ -73,6 +79,7 @@ static int begin_sector_anew(struct kedge_agent *agent, int error)
         return kedge_upload_fail(agent, KEDGE_AGENT_WRITE_FAILED, error);
     }
     upload->erased_to = at;
+    upload->fresh_to = 0;
     upload->at = at == 0 ? KEDGE_UPLOAD_HEAD : at;
     upload->pending_size = 0;
     return KEDGE_AGENT_OK;

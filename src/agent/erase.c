@@ -3,7 +3,16 @@
 #include "agent/mailbox.h"
 #include "agent/parts.h"
 
-/* Blank sectors are skipped: an upload erases every sector it writes whatever it reads. */
+/* The next upload need not erase what was erased now, as long as there is no gap. */
+static void note_fresh(struct kedge_agent *agent, uint32_t at)
+{
+    if (at == agent->fresh_to) {
+        agent->fresh_to += kedge_agent_geometry(agent)->erase_size;
+    }
+}
+
+/* Blank sectors are skipped: an upload erases every sector it writes whatever it reads, but for those
+ * that were erased here. */
 static int erase_one(struct kedge_agent *agent, uint32_t at, bool *blank)
 {
     const struct kedge_region *const region = &kedge_agent_secondary(agent)->region;
@@ -28,6 +37,9 @@ static int erase_sectors(struct kedge_agent *agent)
 
     for (uint32_t at = 0; at < heads && error == 0; at += sector) {
         error = erase_one(agent, at, &blank);
+        if (error == 0 && !blank) {
+            note_fresh(agent, at);
+        }
     }
     for (uint32_t at = heads; at <= slot->region.size && error == 0; at += sector) {
         blank = true;
@@ -43,6 +55,9 @@ static int erase_sectors(struct kedge_agent *agent)
         }
         for (; run != 0 && error == 0; run -= sector) {
             error = erase_one(agent, at - run, &blank);
+            if (error == 0) {
+                note_fresh(agent, at - run);
+            }
         }
     }
     return error;
@@ -65,6 +80,7 @@ int kedge_agent_erase(struct kedge_agent *agent, uint32_t slot)
     int error;
 
     agent->upload = (struct kedge_upload){0};
+    agent->fresh_to = 0;
     error = kedge_mailbox_erase(agent);
     if (error == 0) {
         error = erase_sectors(agent);

@@ -167,6 +167,7 @@ static int open_session(struct kedge_agent *agent, const struct kedge_upload_req
         .size = request->len,
         .length = request->len,
         .erased_to = at,
+        .fresh_to = agent->fresh_to,
         .same_to = at,
         .image = request->image,
         .upgrade = request->upgrade,
@@ -175,6 +176,7 @@ static int open_session(struct kedge_agent *agent, const struct kedge_upload_req
         .claimed = true,
         .sha_size = (uint8_t)request->sha.size,
     };
+    agent->fresh_to = 0; /* it is this session's now */
     if (request->sha.size > 0) {
         memcpy(upload->sha, request->sha.at, request->sha.size);
     }

@@ -674,6 +674,40 @@ static void test_lasting_faults(void **state)
     kedge_sim_forgive(device.sim);
 }
 
+/* What was erased by command in this power-on is erased again in front of the data: half the speed; or
+ * what was written since, or may have been torn in the power-on before, is not. */
+static void test_erased_ahead(void **state)
+{
+    uint32_t erases;
+
+    (void)state;
+    assert_int_equal(agent_device_upload(&device, &new_image, 512, true, NULL, &reply), 0);
+    assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
+    erases = kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases;
+    assert_int_equal(agent_device_upload(&device, &other, 512, true, NULL, &reply), 0);
+    assert_true(reply.match);
+    holds(&other);
+    assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases, erases + 1);
+    /* the next one finds them written */
+    erases = kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases;
+    assert_int_equal(agent_device_upload(&device, &new_image, 512, true, NULL, &reply), 0);
+    holds(&new_image);
+    assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases, erases + 1 + 5);
+    /* nor is it known after a reset */
+    assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
+    agent_device_power_on(&device);
+    erases = kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases;
+    assert_int_equal(agent_device_upload(&device, &other, 512, true, NULL, &reply), 0);
+    assert_int_equal(kedge_recorder_total(&device.recorder, KEDGE_EXTERNAL).erases,
+                     erases + 1 + (other.size + SECTOR - 1) / SECTOR);
+    /* a debugger wrote into the slot since: its bytes are no part of the image */
+    assert_int_equal(kedge_agent_erase(&device.agent, 1), 0);
+    agent_device_put(&device, true, 0, &other);
+    assert_int_equal(agent_device_upload(&device, &new_image, 512, true, NULL, &reply), 0);
+    assert_true(reply.match);
+    holds(&new_image);
+}
+
 /* Erase leaves something bootable, or erases again what is blank, or forgets the session. */
 static void test_erase(void **state)
 {
@@ -740,6 +774,7 @@ int main(void)
         TEST(test_padded_file_with_data_in_trailer_sector),
         TEST(test_single_faults),
         TEST(test_lasting_faults),
+        TEST(test_erased_ahead),
         TEST(test_erase),
         TEST(test_slots),
     };
