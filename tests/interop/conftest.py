@@ -4,14 +4,11 @@ KEDGE_BIN_DIR names another directory than build/bin. The pinned tools of others
 smpclient, ...) are those of the Python environment that pytest runs in: requirements.txt.
 """
 
-import os
-import pathlib
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("KEDGE_BIN_DIR", ROOT / "build" / "bin"))
+from paths import BIN
 
 
 def binary(name):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, ROOT
+from paths import BIN, ROOT
 
 MCUBOOT_NAMES = [
     "bad_secondary_slot", "secondary_trailer_leftover", "bootstrap", "oversized_bootstrap",

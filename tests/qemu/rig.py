@@ -12,13 +12,12 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "interop"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 
 from devices import KEY, payload  # noqa: E402
+from paths import BIN, ROOT  # noqa: E402
 
 ARM = pathlib.Path(os.environ.get("KEDGE_ARM_DIR", ROOT / "build" / "arm"))
-BIN = pathlib.Path(os.environ.get("KEDGE_BIN_DIR", ROOT / "build" / "bin"))
 LAYOUT = ROOT / "ports" / "qemu-ast1030" / "layout.yml"
 PRIMARY, SLOT, SECTOR = 0xC000, 0x71000, 4096
 INTERNAL_SIZE, EXTERNAL_SIZE = 0x100000, 0x800000
