@@ -18,9 +18,13 @@ int kedge_plain_view_reopen(struct kedge_plain_view *view, const uint8_t *record
     const struct kedge_buf key = kedge_buf(content, record[KEY] == 32 ? 32 : 16);
     const struct kedge_bytes data =
         kedge_bytes(record + KEDGE_KEY_RECORD_DATA, kedge_le16(record + SIZE));
-    const int error = record[0] >= KEDGE_TLV_ENC_RSA
-                          ? kedge_key_unwrap(keys, record[0], kedge_info_image, data, key)
-                          : kedge_key_derive(keys, data, kedge_bytes(own, sizeof(own)), key);
+    int error = KEDGE_E_FORMAT;
+
+    if (record[0] >= KEDGE_TLV_ENC_RSA) {
+        error = kedge_key_unwrap(keys, record[0], kedge_info_image, data, key);
+    } else if (data.size <= KEDGE_DIGEST_MAX) {
+        error = kedge_key_derive(keys, data, kedge_bytes(own, sizeof(own)), key);
+    }
 
     view->from = kedge_le32(record + FROM);
     view->to = kedge_le32(record + TO);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "enc_key_file.h"
 #include "fixture.h"
+#include "kedge/encrypted.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,6 +56,37 @@ static void walk(const struct kedge_source *source)
     (void)kedge_image_hash(source, &image, data);
 }
 
+/* The same bytes as an encrypted image, for a device with a shared key: unwrapped, opened, verified
+ * through the plain view; and opened again by the record, whatever is in it. */
+static void open_it(const struct kedge_source *source, struct kedge_verify *v)
+{
+    static struct enc_key_file own;
+    static const enum kedge_lies ways[] = {KEDGE_LIES_WRAPPED, KEDGE_LIES_DERIVED};
+    char why[ENC_KEY_WHY];
+    struct kedge_image image;
+
+    if (own.keys.count == 0 &&
+        enc_key_read(KEDGE_SOURCE_DIR "/tests/fixtures/keys/enc_kw.b64", &own, why) != 0) {
+        abort();
+    }
+    if (kedge_image_parse(source, &image) != KEDGE_IMAGE_GOOD) {
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct kedge_plain_view view = {.inner = *source, .cipher = &kedge_aes};
+        uint8_t record[KEDGE_KEY_RECORD] = {0};
+
+        if (kedge_plain_view_open(&view, &image, &own.keys, ways[i], record) == 0) {
+            const struct kedge_source plain = kedge_plain_view_source(&view);
+
+            (void)kedge_image_verify(&plain, v);
+            if (kedge_plain_view_reopen(&view, record, &own.keys) != 0) {
+                abort();
+            }
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kedge_key keys[FIXTURE_KEYS];
@@ -87,5 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
+    v.tap = NULL;
+    open_it(&source, &v);
     return 0;
 }

@@ -84,7 +84,7 @@ static const struct kedge_device_key device_key = {
     .cipher = &kedge_aes_tables,
     .secret = {device_secret, sizeof(device_secret)},
 };
-static const struct kedge_device_keys device_keys = {&device_key, 1};
+const struct kedge_device_keys device_own_keys = {&device_key, 1};
 
 #define WRAPPED 24u
 
@@ -123,7 +123,7 @@ static void make_outside(const struct device *d, struct device_image *image, uin
     if (seed != 0)
         content_key(seed, key);
     else if (!d->shape.confidential ||
-             kedge_key_derive(&device_keys, kedge_bytes(image->hash, 32),
+             kedge_key_derive(&device_own_keys, kedge_bytes(image->hash, 32),
                               kedge_bytes("kedge-old-image", 15), kedge_buf(key, 16)) != 0)
         return;
     mask(key, image->outside + HEADER, payload);
@@ -311,7 +311,7 @@ void device_open(struct device *d, const struct device_shape *shape)
     d->policy = kedge_policy_default;
     d->policy.value[KEDGE_POLICY_CONFIDENTIAL] = s->confidential;
     d->confidential = (struct kedge_confidential){
-        .inner = s->strategy, .keys = &device_keys, .cipher = &kedge_aes, .opened = &d->opened};
+        .inner = s->strategy, .keys = &device_own_keys, .cipher = &kedge_aes, .opened = &d->opened};
     d->strategy =
         (struct kedge_strategy)KEDGE_CONFIDENTIAL_STRATEGY(s->strategy->method, &d->confidential);
     d->hooks = (struct kedge_boot_hooks){.effort = s->effort ? kedge_history_effort : NULL,

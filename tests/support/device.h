@@ -110,6 +110,9 @@ bool device_no_leak(struct device *d, bool whole);
 /* Words for a failure. */
 const char *device_violation(struct device *d);
 
+/* What a device with shape.confidential has. */
+extern const struct kedge_device_keys device_own_keys;
+
 /* false: compute every signature (a pass without memo). */
 extern bool device_signature_memo;
 

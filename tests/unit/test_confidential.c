@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "device.h"
+#include "kedge/agent.h"
 
 static struct device device;
 static struct device_image old_image, new_image, hidden;
@@ -243,6 +244,107 @@ static void no_key_stays_in_memory(void **state)
     device_close(&device);
 }
 
+/* ---- the agent ----------------------------------------------------------------------------------
+ */
+
+static struct kedge_agent agent;
+static uint8_t scratch[4096];
+
+static uint32_t now_ms(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+static void start_agent(void)
+{
+    static struct kedge_agent_config config;
+    config = (struct kedge_agent_config){.layout = &device.layout,
+                                         .keys = &device.key,
+                                         .key_count = 1,
+                                         .defaults = &device.policy,
+                                         .boot = &device.report,
+                                         .recorder = &device.recorder,
+                                         .now_ms = now_ms,
+                                         .device_keys = &device_own_keys,
+                                         .cipher = &kedge_aes,
+                                         .scratch = kedge_buf(scratch, sizeof(scratch))};
+    kedge_agent_start(&agent, &config);
+}
+
+/* The whole file in chunks; the status of the last one. */
+static int upload(const uint8_t *file, uint32_t size)
+{
+    struct kedge_upload_reply reply = {0};
+    int status = KEDGE_AGENT_OK;
+    uint8_t sha[32];
+    kedge_hash_once(&kedge_sha256, kedge_bytes(file, size), sha);
+    for (uint32_t off = 0; off < size && status == KEDGE_AGENT_OK; off = reply.off) {
+        const uint32_t left = size - off;
+        const struct kedge_upload_request request = {
+            .has_off = true,
+            .has_len = off == 0,
+            .off = off,
+            .len = size,
+            .sha = off == 0 ? kedge_bytes(sha, 32) : kedge_bytes(NULL, 0),
+            .data = kedge_bytes(file + off, left < 200 ? left : 200)};
+        status = kedge_agent_upload(&agent, &request, &reply);
+    }
+    return status;
+}
+
+/* From the first chunk to the confirmation nothing in plain, operation by operation: what the agent
+ * writes as well. */
+static void an_upload_leaves_nothing_plain(void **state)
+{
+    static struct leak secrets;
+    (void)state;
+    set_up(&kedge_swap, true, 0, 0x81);
+    device_image_make(
+        &device, &new_image,
+        &(struct device_image_spec){.size = 1500, .major = 3, .differs = ALL, .key = 0x91});
+    leak_clear(&secrets);
+    leak_add(&secrets, kedge_bytes(old_image.bytes + 32, kedge_le32(old_image.bytes + 12)));
+    leak_add(&secrets, kedge_bytes(new_image.bytes + 32, kedge_le32(new_image.bytes + 12)));
+    device.secrets = &secrets;
+    start_agent();
+    assert_int_equal(upload(new_image.outside, new_image.size), KEDGE_AGENT_OK);
+    assert_int_equal(kedge_agent_request(&agent, kedge_bytes(new_image.hash, 32), false),
+                     KEDGE_AGENT_OK);
+    assert_true(device_no_leak(&device, true));
+    boots(3, KEDGE_REASON_TESTING);
+    start_agent();
+    assert_int_equal(kedge_agent_request(&agent, kedge_bytes(NULL, 0), true), KEDGE_AGENT_OK);
+    boots(3, KEDGE_REASON_CONFIRMED);
+    assert_true(device_no_leak(&device, true));
+    assert_int_equal(device.leaks, 0);
+    device_close(&device);
+}
+
+/* A plain file is refused before a byte of it is written; one that only says that it is encrypted
+ * is known at its end, and does not stay. */
+static void the_agent_lets_nothing_plain_lie(void **state)
+{
+    static struct leak secrets;
+    (void)state;
+    for (uint8_t key = 0; key <= 0x81; key = (uint8_t)(key + 0x81)) {
+        set_up(&kedge_swap, true, 0x31, 0x81);
+        device_image_make(
+            &device, &new_image,
+            &(struct device_image_spec){.size = 1500, .major = 3, .differs = ALL, .key = key});
+        leak_clear(&secrets);
+        leak_add(&secrets, kedge_bytes(new_image.bytes + 32, kedge_le32(new_image.bytes + 12)));
+        start_agent();
+        kedge_sim_arm(device.sim, NULL);
+        assert_int_equal(upload(new_image.bytes, new_image.size), KEDGE_AGENT_DENIED);
+        assert_non_null(strstr(agent.detail, key == 0 ? "plain image" : "not encrypted"));
+        assert_true(key != 0 || kedge_sim_operations(device.sim) == 0);
+        device.secrets = &secrets;
+        assert_true(device_no_leak(&device, true));
+        device_close(&device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +358,8 @@ int main(void)
         cmocka_unit_test(a_policy_switched_on_in_a_trial),
         cmocka_unit_test(one_firmware_two_keys),
         cmocka_unit_test(no_key_stays_in_memory),
+        cmocka_unit_test(an_upload_leaves_nothing_plain),
+        cmocka_unit_test(the_agent_lets_nothing_plain_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -386,6 +386,29 @@ static void derived_keys_differ(void **state)
                      KEDGE_E_NONE);
 }
 
+/* A hash TLV longer than any hash: no key is derived from it, and no promise of ours is broken. */
+static void a_hash_of_no_length(void **state)
+{
+    uint8_t content[FIXTURE_MAX];
+    uint8_t record[KEDGE_KEY_RECORD];
+    const size_t size = fixture_load("p256.img", content);
+    const struct fixture_source memory = {.at = content, .size = (uint32_t)size};
+    const struct kedge_source source = fixture_source(&memory);
+    struct kedge_plain_view view = {.inner = source, .cipher = &kedge_aes};
+    struct kedge_image image;
+    struct enc_key_file device;
+
+    (void)state;
+    load_device("enc.pem", &device);
+    assert_int_equal(kedge_image_parse(&source, &image), KEDGE_IMAGE_GOOD);
+    assert_int_equal(kedge_plain_view_open(&view, &image, &device.keys, KEDGE_LIES_DERIVED, record),
+                     0);
+    kedge_put_le16(record + 2, 65);
+    assert_int_equal(kedge_plain_view_reopen(&view, record, &device.keys), KEDGE_E_FORMAT);
+    kedge_put_le16(content + image.tlv_at + 4 + 2, 97); /* over the next TLV, as hostile ones may */
+    assert_true(kedge_plain_view_open(&view, &image, &device.keys, KEDGE_LIES_DERIVED, record) < 0);
+}
+
 /* A key store: its own table does the agreement, the core the rest. */
 static int store_unwrap(const struct kedge_device_key *key, struct kedge_bytes info,
                         struct kedge_bytes wrapped, struct kedge_buf content)
@@ -447,11 +470,17 @@ static void names_a_wrong_key_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hmac_and_hkdf_as_published),   cmocka_unit_test(counter_mode_as_openssl),
-        cmocka_unit_test(key_wrap_as_published),        cmocka_unit_test(opens_imgtools_images),
-        cmocka_unit_test(plain_view_in_any_pieces),     cmocka_unit_test(hostile_wrapped_keys),
-        cmocka_unit_test(refuses_points_of_no_use),     cmocka_unit_test(derived_keys_differ),
-        cmocka_unit_test(a_key_store_keeps_its_secret), cmocka_unit_test(names_a_wrong_key_file),
+        cmocka_unit_test(hmac_and_hkdf_as_published),
+        cmocka_unit_test(counter_mode_as_openssl),
+        cmocka_unit_test(key_wrap_as_published),
+        cmocka_unit_test(opens_imgtools_images),
+        cmocka_unit_test(plain_view_in_any_pieces),
+        cmocka_unit_test(hostile_wrapped_keys),
+        cmocka_unit_test(refuses_points_of_no_use),
+        cmocka_unit_test(derived_keys_differ),
+        cmocka_unit_test(a_hash_of_no_length),
+        cmocka_unit_test(a_key_store_keeps_its_secret),
+        cmocka_unit_test(names_a_wrong_key_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
