@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job in a dozen lines: real Nordic firmware over SMP into external SPI NOR, tested, reverted,
+# The main job in a dozen lines: real Nordic firmware over BLE into external SPI NOR, tested, reverted,
 # confirmed, attacked; and which flash was touched. Exit 0 only when every step gave what it says.
+# The air is a virtual one (tests/ble/air). "demo.sh udp": the same over UDP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,16 +9,30 @@ kedge=$PWD/build/bin/kedge
 hex=/usr/share/firmware-microbit-micropython/firmware.hex
 work=$(mktemp -d)
 port=$((20000 + $$ % 20000))
-device=
+over=${1:-ble}
+device= air=
 say() { printf '\n\033[1m%2d. %s\033[0m\n' "$((step += 1))" "$*"; }
 fail() { echo "demo: $*" >&2; tail -n 5 "$work/log" >&2 || true; exit 1; }
-cleanup() { [ -z "$device" ] || kill "$device" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
+cleanup() { [ -z "$device$air" ] || kill $device $air 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
 trap cleanup EXIT
 step=0
 
-smp() { "$kedge" --udp "127.0.0.1:$port" --timeout 10 "$@"; }
+if [ "$over" = ble ]; then
+    export XDG_STATE_HOME=$work # bonds
+    mkfifo "$work/air"
+    "${KEDGE_DEPS:-$HOME/.cache/kedge}/venv/bin/python" tests/ble/air/air.py 1 <"$work/air" >"$work/air.port" 2>"$work/log" &
+    air=$!
+    exec 9>"$work/air" # the air is there until this is closed
+    for _ in $(seq 100); do [ -s "$work/air.port" ] && break; sleep 0.1; done
+    controller=tcp:127.0.0.1:$(cut -d' ' -f2 "$work/air.port")
+    radio=(--hci "$controller" --ble-name Demo --ble-security encrypted)
+    smp() { "$kedge" --ble Demo --hci "$controller" --timeout 10 "$@"; }
+else
+    radio=(--udp "127.0.0.1:$port")
+    smp() { "$kedge" --udp "127.0.0.1:$port" --timeout 10 "$@"; }
+fi
 start() {
-    build/bin/kedge-device --state "$work/dev" --key "$work/pub.pem" --udp "127.0.0.1:$port" "$@" >>"$work/log" 2>&1 &
+    build/bin/kedge-device --state "$work/dev" --key "$work/pub.pem" "${radio[@]}" "$@" >>"$work/log" 2>&1 &
     device=$!
     for _ in $(seq 300); do
         smp os echo ready >/dev/null 2>&1 && return
@@ -68,7 +83,8 @@ say "Version 1 into the primary slot with a debugger; the loader boots it"
 start --crash-version 3.0.0
 expect "booted 1.0.0"
 
-say "Upload version 2 over SMP into the external flash"
+say "Upload version 2 over ${over^^} into the external flash"
+[ "$over" != ble ] || grep '^ble:.*\(advertises\|encrypted\)' "$work/log" | head -n 2 | sed 's/^/    device: /'
 smp recorder clear >/dev/null
 smp image upload "$work/v2.bin"
 
@@ -103,7 +119,7 @@ reset_expect "booted 2.0.0"
 say "A version 3 that crashes as soon as it runs: its watchdog resets, version 2 comes back"
 smp image upload "$work/v3.bin" --test --reset >/dev/null
 for _ in $(seq 900); do
-    grep -q '^booted 3.0.0' "$work/log" && tail -n 1 "$work/log" | grep -q '^booted 2.0.0' && break
+    grep -q '^booted 3.0.0' "$work/log" && grep '^booted' "$work/log" | tail -n 1 | grep -q '^booted 2.0.0' && break
     sleep 0.1
 done
 grep '^booted 3.0.0' "$work/log" | sed 's/^/    device: /'

@@ -9,7 +9,7 @@ export KEDGE_DEPS=${KEDGE_DEPS:-$HOME/.cache/kedge}
 packages=build trees="bearssl mbedtls monocypher zcbor nimble" python=
 case ${1:-build} in
 build | docs) ;;
-demo) packages+=" demo" ;;
+demo) packages+=" demo" python=air ;;
 test) packages+=" demo clang python report arm qemu" trees+=" microecc" python=yes ;;
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" trees+=" microecc" ;;
@@ -48,6 +48,17 @@ if [ -n "$trees" ] && ! [ -x "$venv/bin/pip" ]; then
 fi
 [ -z "$absent" ] || "$here/thirdparty.sh" $absent
 requirements=$here/../../tests/interop/requirements.txt
+# The demo's virtual air needs six of them.
+if [ "$python" = air ]; then
+    python=
+    if ! cmp -s "$requirements" "$venv/installed.txt" && ! cmp -s "$requirements" "$venv/air.txt"; then
+        awk -v want=' bumble cffi cryptography pycparser pyee typing-extensions ' \
+            '/^[a-z]/ { split($0, n, "=="); on = index(want, " " n[1] " ") } on && !/# / || on && /==/' \
+            "$requirements" >"$venv/air-requirements.txt"
+        "$venv/bin/pip" install --quiet --require-hashes --no-deps --only-binary :all: --retries 3 -r "$venv/air-requirements.txt"
+        cp "$requirements" "$venv/air.txt"
+    fi
+fi
 if [ -n "$python" ] && ! cmp -s "$requirements" "$venv/installed.txt"; then
     echo "setup: installing Python packages into $venv"
     # crcmod has no wheel; it is built by the environment's own setuptools.
