@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -84,6 +85,7 @@ class Board:
              "-drive", f"file={self.external_file},format=raw,if=mtd,index=2",
              "-chardev", f"pty,id=console,logfile={self.console_file},logappend=on",
              "-serial", "chardev:console", *map(str, extra),
+             "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
              "-d", "guest_errors", "-D", self.errors_file,
              *(word for event in TRACED for word in ("-trace", f"enable=m25p80_{event}"))],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -103,6 +105,15 @@ class Board:
         assert self.process.wait(30) in (0, -signal.SIGTERM), self.process.stdout.read()
         os.close(self.hold)
         self.process = None
+
+    def press_reset(self):
+        """A system reset from outside, at whatever the processor does."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(f"{self.directory}/qmp")
+            for command in (b'{"execute": "qmp_capabilities"}', b'{"execute": "system_reset"}'):
+                s.recv(4096)
+                s.sendall(command)
+            s.recv(4096)
 
     def console(self):
         return self.console_file.read_text(errors="replace") if self.console_file.exists() else ""

@@ -5,6 +5,8 @@ import json
 import os
 import random
 import re
+import threading
+import time
 
 import pytest
 
@@ -116,6 +118,31 @@ def test_update_story(board, tmp_path):
     seen = kedge("flash", "inspect", "--layout", LAYOUT, "--internal", b.internal_file,
                  "--external", b.external_file)
     assert seen.returncode == 0 and "3.0.0" in seen.stdout and "4.0.0" in seen.stdout
+
+
+def test_resets_in_the_middle_of_an_upload(board, tmp_path):
+    """A device that is reset while it receives goes on where it was, with the same command of the
+    client still running, and has the file whole in the end."""
+    v1, v2 = firmware(tmp_path, "waits", "1.0.0"), firmware(tmp_path, "waits", "2.0.0", size=262144)
+    b = board(primary=v1).start()
+    b.wait("application", 1)
+    ours = Kedge(b, "console", b.kedge)
+    upload = threading.Thread(target=lambda: ours.upload(v2))
+    upload.start()
+    for delay in (0.6, 0.9, 1.2):
+        ups = len(b.lines("application"))
+        time.sleep(delay)
+        assert upload.is_alive()
+        b.press_reset()
+        b.wait("application", ups + 1)
+    upload.join(60)
+    assert not upload.is_alive()
+    assert [(s["slot"], s["version"]) for s in ours.states()] == [(0, "1.0.0"), (1, "2.0.0")]
+    ours.test(image_hash(v2))
+    assert b.next_boot(ours.reset) == "booted 2.0.0 (a new image on trial)"
+    b.stop()
+    assert not b.complaints()
+    assert b.internal()[PRIMARY:PRIMARY + len(v2)] == v2
 
 
 class LargeBoard(Board):
