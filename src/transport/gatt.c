@@ -1,10 +1,9 @@
 /* GATT framing: a message is the writes that the header of the first of them adds up to [G-1]. */
 #include <string.h>
 
-#include "kedge/smp.h"
 #include "kedge/transport.h"
 
-#define HEADER      KEDGE_SMP_HEADER_SIZE
+#define HEADER      8
 #define NO_REQUEST  0xE1 /* bits of the first byte that are 0 in every request */
 #define ATT_WRITE   3    /* bytes of an ATT packet that are not value */
 

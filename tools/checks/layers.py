@@ -38,7 +38,7 @@ CLIENT_ALLOWED = "base image"
 HEADERS = {
     "error": "base", "region": "flash", "recorder": "flash", "spinor": "flash",
     "journal": "log", "settings": "log", "trailer": "image", "slot": "image",
-    "layout": "swap", "plan": "swap", "policy": "boot", "history": "swap",
+    "layout": "swap", "plan": "swap", "backup": "swap", "budget": "swap", "policy": "boot", "history": "swap",
     "service": "smp", "cipher": "crypto", "device_key": "crypto", "encrypted": "image", "confidential": "swap", "aead": "crypto", "pipe": "transform",
     "sealed": "transform", "ctr": "transform", "delta": "transform",
 }
