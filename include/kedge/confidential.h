@@ -41,7 +41,8 @@ struct kedge_confidential {
  * changes nothing of it, and a policy that changes in the middle neither. */
 int kedge_confidential_store(struct kedge_engine *engine, const struct kedge_slot *slot,
                              uint32_t at, uint32_t piece);
-enum kedge_verdict kedge_confidential_verify(struct kedge_engine *engine);
+enum kedge_verdict kedge_confidential_verify(const struct kedge_source *source,
+                                             struct kedge_verify *v);
 int kedge_confidential_crypt(struct kedge_engine *engine, const struct kedge_copy *copy,
                              uint32_t at, struct kedge_buf data);
 

@@ -19,17 +19,18 @@ struct kedge_confidential;
 struct kedge_strategy {
     uint8_t method; /* when most units differ */
     uint8_t sparse; /* when at most half of them do */
+    uint16_t body;  /* bytes of the journal's BODY behind the plan's tables: 0 or KEDGE_PLAN_KEYS */
     /* Store the unit buffer at region offset `at` of the slot: the copy of the plan's pc. */
     int (*store)(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
                  uint32_t piece);
-    /* The verdict on engine->source: kedge_engine_verify, or confidential.h's, which looks inside. */
-    enum kedge_verdict (*verify)(struct kedge_engine *engine);
+    /* The verdict on the source: kedge_image_verify, or confidential.h's, which looks inside. The tap's
+     * ctx is the engine. */
+    enum kedge_verdict (*verify)(const struct kedge_source *source, struct kedge_verify *v);
     /* confidential.h's, or NULL: mask or unmask `data`, which lies `at` bytes into the copy's unit as
      * it is, or will be, outside of the primary. */
     int (*crypt)(struct kedge_engine *engine, const struct kedge_copy *copy, uint32_t at,
                  struct kedge_buf data);
     const struct kedge_confidential *confidential;
-    uint16_t body; /* bytes of the journal's BODY behind the plan's tables: 0 or KEDGE_PLAN_KEYS */
 };
 extern const struct kedge_strategy kedge_swap, kedge_overwrite, kedge_backup;
 /* kedge_swap, one device at a time: less code, more time. */
@@ -117,8 +118,6 @@ int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value)
  * unhashed TLVs are read twice. The half may be overwritten whatever the verdict. */
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables);
-/* The part of it that a strategy may replace: kedge_image_verify() of engine->source. */
-enum kedge_verdict kedge_engine_verify(struct kedge_engine *engine);
 
 /* Read the copy's unit into the unit buffer until its CRC is right: up to 4 reads, then the repair
  * of one bit. What lies behind the image in it is filled as erased. */

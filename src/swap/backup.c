@@ -40,5 +40,5 @@ const struct kedge_strategy kedge_backup = {
     .method = KEDGE_METHOD_BACKUP,
     .sparse = KEDGE_METHOD_BACKUP,
     .store = store,
-    .verify = kedge_engine_verify,
+    .verify = kedge_image_verify,
 };

@@ -99,7 +99,7 @@ static uint8_t key_to_leave(struct kedge_engine *engine, unsigned r)
  * switched on since, it leaves masked. */
 static enum kedge_verdict verify_primary(struct kedge_engine *engine)
 {
-    const enum kedge_verdict verdict = kedge_engine_verify(engine);
+    const enum kedge_verdict verdict = kedge_image_verify(&engine->source, &engine->verify);
     uint8_t *fresh = half_of(engine, false);
     if (verdict != KEDGE_IMAGE_GOOD)
         return verdict;
@@ -117,11 +117,11 @@ static enum kedge_verdict attempt(struct kedge_engine *engine, enum kedge_lies l
     half_of(engine, false)[KEDGE_HALF_KEY] = lies != KEDGE_LIES_PLAIN;
     memset(engine->plan + KEDGE_PLAN_SAME, 0xFF, 32);
     if (lies == KEDGE_LIES_PLAIN)
-        return kedge_engine_verify(engine);
+        return kedge_image_verify(&raw, &engine->verify);
     if (open(engine, 0, lies) != 0)
         return KEDGE_IMAGE_FOREIGN;
     engine->source = kedge_plain_view_source(view_of(engine, 0));
-    const enum kedge_verdict verdict = kedge_engine_verify(engine);
+    const enum kedge_verdict verdict = kedge_image_verify(&engine->source, &engine->verify);
     engine->source = raw;
     return verdict == KEDGE_IMAGE_ENCRYPTED ? KEDGE_IMAGE_BAD_HASH : verdict;
 }
@@ -151,8 +151,11 @@ static enum kedge_verdict verify_outside(struct kedge_engine *engine)
     return verdict;
 }
 
-enum kedge_verdict kedge_confidential_verify(struct kedge_engine *engine)
+enum kedge_verdict kedge_confidential_verify(const struct kedge_source *source,
+                                             struct kedge_verify *v)
 {
+    struct kedge_engine *engine = v->tap_ctx;
+    KEDGE_ASSERT(source == &engine->source && v == &engine->verify);
     return engine->old ? verify_primary(engine) : verify_outside(engine);
 }
 

@@ -5,5 +5,5 @@ const struct kedge_strategy kedge_overwrite = {
     .method = KEDGE_METHOD_OVERWRITE,
     .sparse = KEDGE_METHOD_OVERWRITE,
     .store = kedge_engine_store,
-    .verify = kedge_engine_verify,
+    .verify = kedge_image_verify,
 };

@@ -218,11 +218,6 @@ static void note(const struct kedge_engine *engine)
     memcpy(half + KEDGE_HALF_ID, engine->verify.digest, 8);
 }
 
-enum kedge_verdict kedge_engine_verify(struct kedge_engine *engine)
-{
-    return kedge_image_verify(&engine->source, &engine->verify);
-}
-
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables)
 {
@@ -236,7 +231,7 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     kedge_engine_phase(engine, KEDGE_PHASE_VALIDATE);
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
-    const enum kedge_verdict verdict = engine->strategy->verify(engine);
+    const enum kedge_verdict verdict = engine->strategy->verify(&engine->source, v);
     /* of a refused one too: the history says which it was */
     if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))
         note(engine);

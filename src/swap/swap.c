@@ -88,5 +88,5 @@ const struct kedge_strategy kedge_swap = {
     .method = KEDGE_METHOD_TOGGLE,
     .sparse = KEDGE_METHOD_INPLACE,
     .store = store,
-    .verify = kedge_engine_verify,
+    .verify = kedge_image_verify,
 };

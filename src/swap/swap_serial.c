@@ -5,5 +5,5 @@ const struct kedge_strategy kedge_swap_serial = {
     .method = KEDGE_METHOD_TOGGLE,
     .sparse = KEDGE_METHOD_INPLACE,
     .store = kedge_engine_store,
-    .verify = kedge_engine_verify,
+    .verify = kedge_image_verify,
 };
