@@ -49,7 +49,7 @@ kedge_board_program(qemu-ast1030-measure-small ports/qemu-ast1030/loader.ld port
 # The same with BLE: NimBLE's host, and a controller on the board's second UART.
 file(GLOB air CONFIGURE_DEPENDS ports/nimble/*.c)
 list(FILTER air EXCLUDE REGEX "/(central|line_linux)\\.c$")
-list(APPEND air ports/board/air_ble.c)
+list(APPEND air ports/board/air_ble.c ports/board/nimble/ecc_p256m.c)
 target_include_directories(tp_nimble BEFORE PRIVATE ports/board/nimble)
 kedge_board_application(qemu-ast1030-ble ports/qemu-ast1030/application.ld ports/qemu-ast1030/board.c
     ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller.c LIBRARIES tp_nimble)

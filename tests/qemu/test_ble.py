@@ -8,6 +8,7 @@ import pytest
 from smpclient.generics import success
 from smpclient.requests.image_management import ImageStatesRead, ImageStatesWrite
 from smpclient.requests.os_management import EchoWrite, ResetWrite
+from smpclient.transport.bumble.pairing import NoInputNoOutput
 
 from rig import PRIMARY, ROOT, Board, firmware
 from devices import image_hash
@@ -90,3 +91,35 @@ def test_update_over_the_air(board, tmp_path, air):
     assert not b.complaints()
     assert b.internal()[PRIMARY:PRIMARY + len(v2)] == v2
     assert secondary_image(b.external(), len(v1)) == v1
+
+
+def test_pairing(board, tmp_path, air):
+    """LE Secure Connections on the Cortex-M4 (its ECDH by p256-m), and a bond that is kept in the
+    settings: a phone that paired once must get in after a reset, and after a power cut."""
+    b = board(primary=firmware(tmp_path, "waits", "1.0.0", program="ble", size=SIZE))
+    phone = Central(types.SimpleNamespace(air=air, address=ADDRESS), tmp_path / "bonds",
+                    pairing=NoInputNoOutput())
+
+    async def session(leave):
+        async with phone.connected(seconds=30) as client:
+            assert (await ask(client, EchoWrite(d="in private"))).r == "in private"
+            if leave:
+                await reset(client)
+
+    b.wait("ble: advertises", 1)
+    run(session(leave=False))
+    keys = phone.bonds.read_text()
+    b.wait("ble: the link is encrypted", 1)
+    b.next_boot(lambda: run(session(leave=True)))
+    b.wait("ble: advertises", 2)
+    run(session(leave=False))
+    b.wait("ble: the link is encrypted", 3)
+    assert phone.bonds.read_text() == keys  # encrypted by the bond, not paired anew
+    assert not b.lines("ble: pairing failed")
+    b.stop()
+    b.start("-serial", f"tcp:127.0.0.1:{air.port}")
+    b.wait("ble: advertises", 3)
+    run(session(leave=False))
+    assert phone.bonds.read_text() == keys
+    b.stop()
+    assert not b.complaints()
