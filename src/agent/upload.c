@@ -199,7 +199,10 @@ int kedge_agent_upload(struct kedge_agent *agent, const struct kedge_upload_requ
     const uint8_t before = kedge_agent_enter(agent, phase_of(request->peer));
     int status;
 
-    agent->detail[0] = '\0';
+    /* chunks that were on the way when the session ended do not wipe out why it did */
+    if (request->off == 0 || kedge_upload_runs(&agent->upload)) {
+        agent->detail[0] = '\0';
+    }
     *reply = (struct kedge_upload_reply){0};
     while (kedge_owed_write(agent)) {
     }

@@ -749,6 +749,26 @@ static void test_slots(void **state)
     assert_int_equal(max_image, IMAGE_MAX);
 }
 
+/* A client with several chunks in flight asks why it was refused, and the ones behind the refused
+ * one have wiped the words out. */
+static void test_words_stay(void **state)
+{
+    struct test_file padded = new_image;
+
+    (void)state;
+    test_file_pad(&padded, false);
+    padded.bytes[IMAGE_MAX + 8] = 0; /* data where the trailer's sector lies */
+    test_file_hash(&padded);
+    assert_int_equal(agent_device_upload(&device, &padded, 1000, true, NULL, &reply),
+                     KEDGE_AGENT_TOO_LARGE);
+    assert_true(device.agent.detail[0] != '\0');
+    assert_int_equal(agent_device_chunk(&device, &padded, 5000, 1000, false, &reply), 0);
+    assert_int_equal(reply.off, 0);
+    assert_true(device.agent.detail[0] != '\0');
+    assert_int_equal(agent_device_chunk(&device, &new_image, 0, 1000, true, &reply), 0);
+    assert_true(device.agent.detail[0] == '\0');
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -771,6 +791,7 @@ int main(void)
         TEST(test_debugger_after_broken_upload),
         TEST(test_slot_in_use),
         TEST(test_padded_files),
+        TEST(test_words_stay),
         TEST(test_padded_file_with_data_in_trailer_sector),
         TEST(test_single_faults),
         TEST(test_lasting_faults),
