@@ -149,7 +149,7 @@ static int open_head(struct kedge_sealed *sealed, const struct kedge_sealed_keys
 static void say_number(struct kedge_sealed *sealed)
 {
     static const char front[] = "segment ";
-    static const char rest[] = " of the sealed file was changed, or is not the one that belongs";
+    static const char rest[] = " was changed on its way, or belongs elsewhere";
     char digits[10];
     size_t n = 0;
     size_t at = sizeof(front) - 1;
