@@ -166,9 +166,12 @@ static void say_image(const struct view *v, const struct kedge_slot *slot, uint8
     if (kedge_image_parse(&source, &image) != KEDGE_IMAGE_GOOD) {
         return;
     }
+    const enum kedge_verdict verdict = judge(v, &source);
+    const bool masked = slot != &v->state->pair.primary && hash_is_wrong(verdict);
     kedge_version_text(&image.version, version);
     fprintf(v->out, "           image %s, %u bytes, at +0x%X: %s\n", version, image.size,
-            kedge_slot_unit_at(slot, base), verdict_text(v, judge(v, &source)));
+            kedge_slot_unit_at(slot, base),
+            masked ? "its payload does not lie there as it was signed" : verdict_text(v, verdict));
     const int size = kedge_image_hash(&source, &image, hash);
     if (size > 0) {
         fputs("           hash ", v->out);
