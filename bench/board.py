@@ -16,15 +16,16 @@ from rig import ARM, EXTERNAL_SIZE, INTERNAL_SIZE, KEY, PRIMARY, SLOT, kedge  # 
 
 PAYLOAD = 261440  # with header and TLVs about 256 KiB
 REASONS = {"plain": 0, "test": 1, "revert": 4}
-BUILDS = {"small": "P-256 by p256-m", "fast": "P-256 by micro-ecc, asm"}
+BUILDS = {"small": "P-256 by p256-m", "fast": "P-256 by micro-ecc, asm", "ecies": "small + ECIES-P256, encrypted"}
+ENC_KEY = ROOT / "tests" / "fixtures" / "keys" / "enc.pem"
 MCUBOOT = {"plain": 33.0e6, "test": 67.3e6}  # swap-offset, both flashes as plain RAM
 
 
-def image(directory, version):
+def image(directory, version, *options):
     plain, signed = directory / "plain.bin", directory / f"{version}.img"
     plain.write_bytes(random.Random(version).randbytes(PAYLOAD))
     done = kedge("sign", "-k", KEY, "-v", version, "-H", "0x200", "--pad-header", "-S", hex(SLOT),
-                 "--align", "8", plain, signed)
+                 "--align", "8", *options, plain, signed)
     assert done.returncode == 0, done.stderr
     return signed.read_bytes()
 
@@ -61,8 +62,10 @@ def measure(directory, build, old, new):
 def main():
     with tempfile.TemporaryDirectory() as scratch:
         directory = pathlib.Path(scratch)
-        old, new = image(directory, "1.0.0"), image(directory, "2.0.0")
-        board = {build: measure(directory, build, old, new) for build in BUILDS}
+        plain = image(directory, "1.0.0"), image(directory, "2.0.0")
+        # each with a key of its own; what runs lies plain in the primary
+        secret = image(directory, "1.0.0", "-E", ENC_KEY, "--clear"), image(directory, "2.0.0", "-E", ENC_KEY)
+        board = {build: measure(directory, build, *(secret if build == "ecies" else plain)) for build in BUILDS}
     size = ROOT / "build" / "size.json"
     plain = json.loads(size.read_text())["loaders"] if size.exists() else {}
     print(f"{'instructions, 256 KiB, every sector differs':52}{'boot':>10}{'test swap':>11}{'revert':>10}")

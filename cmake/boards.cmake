@@ -9,7 +9,7 @@ function(kedge_board_program name script)
     cmake_parse_arguments(use "" "" "LIBRARIES" ${ARGN})
     get_filename_component(folder ${script} DIRECTORY)
     add_executable(${name} ${board_shared} ports/cortex-m4/memory.c ${use_UNPARSED_ARGUMENTS})
-    target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/crypto ${folder})
+    target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/loader-key/plain ports/crypto ${folder})
     target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
     target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge gcc)
     target_link_options(${name} PRIVATE -flto=auto -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
@@ -45,6 +45,9 @@ kedge_board_program(qemu-ast1030-measure-fast ports/qemu-ast1030/loader.ld ports
     ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
 kedge_board_program(qemu-ast1030-measure-small ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
     ports/loader-key/p256.c ${ast1030})
+kedge_board_program(qemu-ast1030-measure-ecies ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
+    ports/loader-key/p256.c ports/loader-key/ecies/strategy.c ${ast1030})
+target_include_directories(qemu-ast1030-measure-ecies BEFORE PRIVATE ports/loader-key/ecies)
 
 # The same with BLE: NimBLE's host, and a controller on the board's second UART.
 file(GLOB air CONFIGURE_DEPENDS ports/nimble/*.c)

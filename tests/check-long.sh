@@ -23,6 +23,7 @@ run "bus faults, dead chips, decayed bits" cuts_swap_faults
 run "the agent cut everywhere" cuts_agent_cuts
 run "model closure" model_closure
 run "every pair of cuts of every scenario" cuts_swap_cuts KEDGE_EXHAUSTIVE=1
+run "the same of the encrypted ones" cuts_encrypted_cuts KEDGE_EXHAUSTIVE=1
 
 echo "== over BLE, what takes minutes"
 venv=${KEDGE_DEPS:-$HOME/.cache/kedge}/venv
@@ -36,5 +37,5 @@ real() { # name, options...
 tools/build.sh arm boards || exit 1
 real "the Cortex-M4 loader cut at any instruction" --near 31 --far 20011 --stride "${SWEEP_STRIDE:-2}"
 real "the same, and its recovery cut as well" --near 31 --far 20011 --stride "$((${SWEEP_STRIDE:-2} * 10))" --again
-echo "$((9 - failed)) passed, $failed failed"
+echo "$((10 - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

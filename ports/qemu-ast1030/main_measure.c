@@ -11,6 +11,7 @@
 #include "board.h"
 #include "flashes.h"
 #include "kedge/boot.h"
+#include "loader_build.h"
 #include "loader_key.h"
 #include "registers.h"
 #include "say.h"
@@ -20,11 +21,11 @@
 
 static struct flashes flashes;
 static uint8_t unit[BOARD_UNIT];
-static uint64_t state[BOARD_STATE / 8];
+static uint64_t state[(BOARD_STATE + LOADER_STATE_MORE) / 8];
 
 static const struct kedge_boot_config config = {
     .layout = &flashes.layout,
-    .strategy = &kedge_swap,
+    .strategy = &LOADER_STRATEGY(kedge_swap),
     .keys = &loader_key,
     .key_count = 1,
     .defaults = &kedge_policy_default,
@@ -43,6 +44,7 @@ static void measure(const char *name)
     SYSTICK_CONTROL = SYSTICK_ON;
     const int error = kedge_boot(&config, &report);
     const uint32_t ticks = SYSTICK_MOST - SYSTICK_NOW;
+    loader_forget();
     say("board ");
     say(name);
     say(" ");

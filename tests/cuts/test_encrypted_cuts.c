@@ -1,12 +1,14 @@
 /* If this fails, a power cut in an encrypted update, revert or recovery loses an image, or leaves
  * plain firmware or its key on a chip that anybody can read with a clip. Every operation of the
  * encrypted scenarios x before, torn, after; what every operation wrote, and the whole chip in the
- * end, is searched for both payloads and both content keys. */
+ * end, is searched for both payloads and both content keys. KEDGE_EXHAUSTIVE: every operation of
+ * every recovery as well. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -25,8 +27,42 @@ static const struct kind {
 
 static unsigned runs;
 
+static void arm(uint32_t n, size_t k)
+{
+    const struct kedge_sim_faults faults = {.seed = n * KINDS + k,
+                                            .cut_at = n,
+                                            .cut_kind = kinds[k].kind,
+                                            .torn_program = kinds[k].program,
+                                            .torn_erase = kinds[k].erase,
+                                            .weak = (uint8_t)(n & 1)};
+    kedge_sim_arm(device.sim, &faults);
+}
+
+/* The recovery cut as well, at every operation; a cut at its last one may use up the trial. */
+static void recover_with_cuts(uint32_t first, bool used_up)
+{
+    struct kedge_sim_snapshot *torn = kedge_sim_snapshot_make(device.sim);
+    kedge_sim_arm(device.sim, NULL);
+    scenario_settle();
+    const uint32_t count = kedge_sim_operations(device.sim);
+    for (uint32_t n = 1; n <= count; n++)
+        for (size_t k = 0; k < KINDS; k++) {
+            kedge_sim_restore(device.sim, torn);
+            arm(n, k);
+            snprintf(where, sizeof(where), "cut %u, then %u of %u, kind %zu", first, n, count, k);
+            if (scenario_boot() == DEVICE_CUT)
+                scenario_settle();
+            /* how long a recovery is depends on weak bits: near its end it may have been the last
+             */
+            scenario_check(used_up || n + 2 >= count);
+            runs++;
+        }
+    kedge_sim_snapshot_free(torn);
+}
+
 static void run_scenario(const struct scenario *s)
 {
+    const bool twice = getenv("KEDGE_EXHAUSTIVE") != NULL;
     scenario_prepare(s);
     strcpy(where, "no cut");
     kedge_sim_arm(device.sim, NULL);
@@ -35,16 +71,14 @@ static void run_scenario(const struct scenario *s)
     scenario_check(false);
     for (uint32_t n = 1; n <= count; n++)
         for (size_t k = 0; k < KINDS; k++) {
-            const struct kedge_sim_faults faults = {.seed = n * KINDS + k,
-                                                    .cut_at = n,
-                                                    .cut_kind = kinds[k].kind,
-                                                    .torn_program = kinds[k].program,
-                                                    .torn_erase = kinds[k].erase,
-                                                    .weak = (uint8_t)(n & 1)};
             kedge_sim_restore(device.sim, scenario_start);
-            kedge_sim_arm(device.sim, &faults);
+            arm(n, k);
             snprintf(where, sizeof(where), "cut %u of %u, kind %zu", n, count, k);
             require(scenario_boot() == DEVICE_CUT);
+            if (twice) {
+                recover_with_cuts(n, n == count);
+                continue;
+            }
             scenario_settle();
             scenario_check(n == count);
             runs++;
