@@ -32,7 +32,8 @@ struct kedge_wrapping {
                   struct kedge_bytes wrapped, struct kedge_buf content);
     /* A key of the device's own that nobody else can make, never stored: out = a function of the
      * secret, `salt` (at most 64 bytes) and `info` (at most KEDGE_INFO_MAX). The same at every
-     * call. 0 or the key store's error. */
+     * call. 0 or the key store's error. NULL: it cannot; then an image without a key
+     * may not leave where the policy wants everything confidential. */
     int (*derive)(const struct kedge_device_key *key, struct kedge_bytes salt,
                   struct kedge_bytes info, struct kedge_buf out);
 };
@@ -76,7 +77,7 @@ int kedge_key_unwrap(const struct kedge_device_keys *keys, uint16_t tlv, struct 
                      struct kedge_bytes wrapped, struct kedge_buf content);
 
 /* A key of the device's own for `info` and `salt`, by its first device key (kedge_wrapping.derive).
- * KEDGE_E_NONE: it has none. */
+ * KEDGE_E_NONE: it has none, or that cannot. */
 int kedge_key_derive(const struct kedge_device_keys *keys, struct kedge_bytes salt,
                      struct kedge_bytes info, struct kedge_buf out);
 

@@ -5,27 +5,19 @@
 
 #include "crypto/wrapping.h"
 
-#define POINT 65 /* 04 | X | Y */
-
-static int unwrap(const struct kedge_device_key *key, struct kedge_bytes info,
-                  struct kedge_bytes wrapped, struct kedge_buf content)
+static bool agree(uint8_t *shared, const uint8_t *secret, const uint8_t *point)
 {
-    uint8_t shared[32];
     const uECC_Curve curve = uECC_secp256r1();
 
     /* the library trusts the point; one that is not on the curve would tell the secret bit by bit
      */
-    if (wrapped.size < POINT || wrapped.at[0] != 0x04 ||
-        !uECC_valid_public_key(wrapped.at + 1, curve) ||
-        !uECC_shared_secret(wrapped.at + 1, key->secret.at, shared, curve)) {
-        return KEDGE_E_FORMAT;
-    }
-    const int error =
-        kedge_ecies_open(&kedge_sha256, key->cipher, shared, info,
-                         kedge_bytes(wrapped.at + POINT, wrapped.size - POINT), content);
+    return uECC_valid_public_key(point, curve) && uECC_shared_secret(point, secret, shared, curve);
+}
 
-    kedge_wipe(shared, sizeof(shared));
-    return error;
+static int unwrap(const struct kedge_device_key *key, struct kedge_bytes info,
+                  struct kedge_bytes wrapped, struct kedge_buf content)
+{
+    return kedge_unwrap_by_p256(agree, key, info, wrapped, content);
 }
 
 const struct kedge_wrapping kedge_wrap_p256_fast = {

@@ -26,7 +26,9 @@ int kedge_key_unwrap(const struct kedge_device_keys *keys, uint16_t tlv, struct 
 int kedge_key_derive(const struct kedge_device_keys *keys, struct kedge_bytes salt,
                      struct kedge_bytes info, struct kedge_buf out)
 {
-    return keys->count == 0 ? KEDGE_E_NONE : keys->at->type->derive(keys->at, salt, info, out);
+    return keys->count == 0 || keys->at->type->derive == NULL
+               ? KEDGE_E_NONE
+               : keys->at->type->derive(keys->at, salt, info, out);
 }
 
 int kedge_derive_from_secret(const struct kedge_device_key *key, struct kedge_bytes salt,

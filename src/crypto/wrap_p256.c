@@ -3,24 +3,15 @@
 
 #include "crypto/wrapping.h"
 
-#define POINT 65 /* 04 | X | Y */
+static bool agree(uint8_t *shared, const uint8_t *secret, const uint8_t *point)
+{
+    return p256_ecdh_shared_secret(shared, secret, point) == P256_SUCCESS;
+}
 
 static int unwrap(const struct kedge_device_key *key, struct kedge_bytes info,
                   struct kedge_bytes wrapped, struct kedge_buf content)
 {
-    uint8_t shared[32];
-
-    KEDGE_ASSERT(key->secret.size == 32);
-    if (wrapped.size < POINT || wrapped.at[0] != 0x04 ||
-        p256_ecdh_shared_secret(shared, key->secret.at, wrapped.at + 1) != P256_SUCCESS) {
-        return KEDGE_E_FORMAT;
-    }
-    const int error =
-        kedge_ecies_open(&kedge_sha256, key->cipher, shared, info,
-                         kedge_bytes(wrapped.at + POINT, wrapped.size - POINT), content);
-
-    kedge_wipe(shared, sizeof(shared));
-    return error;
+    return kedge_unwrap_by_p256(agree, key, info, wrapped, content);
 }
 
 const struct kedge_wrapping kedge_wrap_p256 = {

@@ -2,16 +2,11 @@
 
 #include <string.h>
 
-#define BASE 0x9E3779B97F4A7C15u
-
+#define BASE  0x9E3779B97F4A7C15u
+#define BASE4 (BASE * BASE * BASE * BASE)
 /* BASE to the power of the window: what the byte that leaves has been multiplied by. */
-static uint64_t leaving(void)
-{
-    uint64_t power = 1;
-    for (unsigned i = 0; i < LEAK_WINDOW; i++)
-        power *= BASE;
-    return power;
-}
+#define LEAVING (BASE4 * BASE4 * BASE4 * BASE4)
+_Static_assert(LEAK_WINDOW == 16, "LEAVING");
 
 static unsigned values(const uint8_t *window)
 {
@@ -38,14 +33,18 @@ void leak_clear(struct leak *leak)
     memset(leak, 0, sizeof(*leak));
 }
 
+/* The hash of the window that ends with byte i, from that of the one before. */
+static uint64_t roll(uint64_t hash, struct kedge_bytes of, size_t i)
+{
+    hash = hash * BASE + of.at[i] + 1;
+    return i < LEAK_WINDOW ? hash : hash - LEAVING * (of.at[i - LEAK_WINDOW] + 1u);
+}
+
 void leak_add(struct leak *leak, struct kedge_bytes secret)
 {
-    const uint64_t out = leaving();
     uint64_t hash = 0;
     for (size_t i = 0; i < secret.size; i++) {
-        hash = hash * BASE + secret.at[i] + 1;
-        if (i >= LEAK_WINDOW)
-            hash -= out * (secret.at[i - LEAK_WINDOW] + 1u);
+        hash = roll(hash, secret, i);
         if (i + 1 >= LEAK_WINDOW && values(secret.at + i + 1 - LEAK_WINDOW) >= LEAK_VALUES) {
             uint64_t *slot = &leak->windows[slot_of(leak, hash)];
             leak->count += *slot == 0;
@@ -57,12 +56,9 @@ void leak_add(struct leak *leak, struct kedge_bytes secret)
 
 size_t leak_find(const struct leak *leak, struct kedge_bytes in)
 {
-    const uint64_t out = leaving();
     uint64_t hash = 0;
     for (size_t i = 0; i < in.size; i++) {
-        hash = hash * BASE + in.at[i] + 1;
-        if (i >= LEAK_WINDOW)
-            hash -= out * (in.at[i - LEAK_WINDOW] + 1u);
+        hash = roll(hash, in, i);
         if (i + 1 >= LEAK_WINDOW && leak->windows[slot_of(leak, hash)] != 0)
             return i + 1 - LEAK_WINDOW;
     }

@@ -435,6 +435,10 @@ static void a_key_store_keeps_its_secret(void **state)
     const struct kedge_device_keys keys = {&key, 1};
 
     assert_int_equal(open_image(&source, &keys, &view), 0);
+    /* it cannot derive: said, not called */
+    assert_int_equal(
+        kedge_key_derive(&keys, kedge_bytes(content, 32), kedge_info_image, kedge_buf(content, 16)),
+        KEDGE_E_NONE);
 }
 
 /* A board is given a file that is no device key: it must be named, with what to do. */
