@@ -244,6 +244,38 @@ static void no_key_stays_in_memory(void **state)
     device_close(&device);
 }
 
+static int unwrap_only(const struct kedge_device_key *key, struct kedge_bytes info,
+                       struct kedge_bytes wrapped, struct kedge_buf content)
+{
+    return kedge_wrap_aes.unwrap(key, info, wrapped, content);
+}
+
+/* A key store that opens but cannot derive: a factory image without a key must not leave. Nothing
+ * is written to the chip, and what runs goes on running. */
+static void what_cannot_be_hidden_does_not_leave(void **state)
+{
+    static const struct kedge_wrapping store = {.tlv = KEDGE_TLV_ENC_KW, .unwrap = unwrap_only};
+    static struct leak secrets;
+    (void)state;
+    set_up(&kedge_swap, true, 0, 0x81);
+    struct kedge_device_key key = device_own_keys.at[0];
+    key.type = &store;
+    const struct kedge_device_keys keys = {&key, 1};
+    device.confidential.keys = &keys;
+    leak_clear(&secrets);
+    leak_add(&secrets, kedge_bytes(old_image.bytes + 32, kedge_le32(old_image.bytes + 12)));
+    device.secrets = &secrets;
+    device_request(&device, false);
+    assert_int_equal(device_boot(&device), DEVICE_BOOTED);
+    assert_int_equal(device.report.reason, KEDGE_REASON_RESTORED);
+    assert_int_equal(device.report.version.major, 1);
+    assert_true(device_no_leak(&device, true));
+    assert_int_equal(device.leaks, 0);
+    assert_true(device_has(&device, KEDGE_PRIMARY, 0, &old_image));
+    boots(1, KEDGE_REASON_NORMAL);
+    device_close(&device);
+}
+
 /* ---- the agent ----------------------------------------------------------------------------------
  */
 
@@ -358,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_policy_switched_on_in_a_trial),
         cmocka_unit_test(one_firmware_two_keys),
         cmocka_unit_test(no_key_stays_in_memory),
+        cmocka_unit_test(what_cannot_be_hidden_does_not_leave),
         cmocka_unit_test(an_upload_leaves_nothing_plain),
         cmocka_unit_test(the_agent_lets_nothing_plain_lie),
     };
