@@ -414,6 +414,9 @@ int kedge_wrapped_finish(struct kedge_agent *agent, bool *match)
     upload->has_alias = kedge_pipe_envelope(pipe, upload->alias);
     status = kedge_upload_put_header(agent);
     if (status == KEDGE_AGENT_OK) {
+        status = kedge_agent_check_secret(agent);
+    }
+    if (status == KEDGE_AGENT_OK) {
         status = kedge_agent_check_candidate(agent, 0);
     }
     if (status == KEDGE_AGENT_OK) {
