@@ -102,7 +102,7 @@ static enum kedge_verdict verify_primary(struct kedge_engine *engine)
     const enum kedge_verdict verdict = kedge_image_verify(&engine->source, &engine->verify);
     uint8_t *fresh = half_of(engine, false);
     if (verdict != KEDGE_IMAGE_GOOD)
-        return verdict;
+        return verdict == KEDGE_IMAGE_ENCRYPTED ? KEDGE_IMAGE_BAD_HASH : verdict;
     if (engine->verify.tap != NULL)
         half_of(engine, true)[KEDGE_HALF_KEY] = key_to_leave(engine, 1);
     else if (engine->plan[KEDGE_PLAN_STATE] == KEDGE_STATE_TRIAL && fresh[KEDGE_HALF_KEY] == 0 &&

@@ -6,6 +6,7 @@ firmware; or the customer's own image is not accepted."""
 import base64
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -303,3 +304,34 @@ def test_inspect_tells_encrypted_from_hidden_from_plain(rig, tmp_path):
     assert "plain here, made for encryption (ECIES-P256)" in inspect()
     assert "not encrypted" in (rig.run_kedge("flash", "write", "--state", state, "--slot", "secondary", factory)
                                and inspect())
+
+
+def test_power_cuts_with_a_real_key_agreement(rig, tmp_path):
+    """The keys of both images come from the journal again after each cut: a wrong one shows at once."""
+    rig = rig()
+    factory, second, third = (rig.sign("1.0.0", 1, encrypt=False), rig.sign("2.0.0", 2),
+                              rig.sign("3.0.0", 3))
+    rig.flash(factory)
+    rig.device.start()
+    upload(rig, second)
+    rig.reset()
+    assert rig.ask("image", "confirm").returncode == 0
+    rig.reset()
+    upload(rig, third)
+    rig.device.stop()
+    state, before = rig.device.directory / "state", tmp_path / "before"
+    shutil.copytree(state, before)
+    for kind in "before", "torn", "after":
+        for cut in range(1, 400, 43):
+            shutil.rmtree(state)
+            shutil.copytree(before, state)
+            code, _ = rig.device.once("--cut", str(cut), "--cut-kind", kind)
+            assert code in (0, 9)
+            if code == 9:
+                assert rig.device.once()[1].startswith("booted 3.0.0 (a new image on trial"), (kind, cut)
+            rig.runs(third)
+            assert rig.device.once()[1] == "booted 2.0.0 (not confirmed: the old image is back)", (kind, cut)
+            rig.runs(second)
+            rig.no_leak()
+            if code == 0:
+                break
