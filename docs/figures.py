@@ -28,6 +28,20 @@ def client_rows(bench):
                f"{r['ratio']:.2f} | >= {r['goal']}{'' if r['met'] else ' **missed**'} |")
 
 
+def ble_rows(bench):
+    yield "| 256 KiB over BLE (modelled: 2M PHY, flash of an MX25R64) | link carries | dirty slot | slot erased ahead | goals |"
+    yield "|---|---|---|---|---|"
+    if "ble" not in bench:
+        raise SystemExit("figures: build/bench.json is older than the figures over BLE: make bench")
+    cells = {(r["client"], r["interval"], r["slot"]): r for r in bench["ble"]}
+    for client, interval in sorted({key[:2] for key in cells}, key=lambda k: (k[1], k[0])):
+        dirty, ahead = (cells[client, interval, slot] for slot in ("dirty", "erased ahead"))
+        goals = [f"{r['goal']:.0%}{'' if r['share'] >= r['goal'] else ' **missed**'}" for r in (dirty, ahead) if r["goal"]]
+        yield (f"| {client}, {interval:g} ms | {dirty['link'] / 1024:.0f} KiB/s | "
+               + " | ".join(f"{r['goodput'] / 1024:.0f} KiB/s, {r['share']:.0%}" for r in (dirty, ahead))
+               + f" | {' and '.join(goals)} |")
+
+
 def size_rows(size):
     yield "| loader on Cortex-M4, -Os | text | static RAM | deepest stack | instructions: boot / test swap |"
     yield "|---|---|---|---|---|"
@@ -55,7 +69,7 @@ def size_rows(size):
 def main():
     bench = json.loads((ROOT / "build" / "bench.json").read_text())
     size = json.loads((ROOT / "build" / "size.json").read_text())
-    blocks = ["\n".join(rows) for rows in (flash_rows(bench), client_rows(bench), size_rows(size))]
+    blocks = ["\n".join(rows) for rows in (flash_rows(bench), client_rows(bench), ble_rows(bench), size_rows(size))]
     readme = ROOT / "README.md"
     text = readme.read_text()
     head, rest = text.split(START)
