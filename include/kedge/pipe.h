@@ -93,6 +93,10 @@ int kedge_pipe_finish(struct kedge_pipe *pipe);
  * known as soon as the last transform's head was pushed. */
 uint32_t kedge_pipe_size(const struct kedge_pipe *pipe);
 
+/* Payload bytes of the outermost envelope that are still to be pushed; what follows them makes no
+ * output. UINT32_MAX: not known yet, or no envelope. */
+uint32_t kedge_pipe_payload_left(const struct kedge_pipe *pipe);
+
 /* Transforms found so far. Final once output was given. */
 static inline unsigned kedge_pipe_depth(const struct kedge_pipe *pipe)
 {

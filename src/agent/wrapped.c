@@ -327,10 +327,14 @@ static bool is_over(const struct kedge_agent *agent)
            !kedge_upload_unprepared(agent);
 }
 
-/* Feed the first bytes of *data; what the client sends next is behind them. */
-static int push(struct kedge_agent *agent, struct kedge_bytes *data, size_t most, bool waits)
+/* Feed the first bytes of *data; what the client sends next is behind them. While output `waits`
+ * the transform takes what it can hold, and of what follows the payload a call takes one byte: the
+ * client sees it move, however much a few bytes become. */
+static int push(struct kedge_agent *agent, struct kedge_bytes *data, bool waits)
 {
     struct kedge_upload *const upload = &agent->upload;
+    const uint32_t payload = kedge_pipe_payload_left(agent->config->pipe);
+    const size_t most = !waits || data->size <= payload ? data->size : payload == 0 ? 1 : payload;
     size_t taken = 0;
     const int error = kedge_pipe_push(agent->config->pipe, kedge_bytes(data->at, most), &taken);
 
@@ -341,15 +345,33 @@ static int push(struct kedge_agent *agent, struct kedge_bytes *data, size_t most
         return refuse(agent, KEDGE_AGENT_INVALID_HEADER, "the file goes on behind its end");
     }
     upload->off += (uint32_t)taken;
-    *data =
-        taken == 0 ? kedge_bytes(data->at, 0) : kedge_bytes(data->at + taken, data->size - taken);
+    *data = taken == 0 || (waits && payload == 0)
+                ? kedge_bytes(data->at, 0)
+                : kedge_bytes(data->at + taken, data->size - taken);
     return KEDGE_AGENT_OK;
+}
+
+/* The pipe has the whole file. The client is told so when the slot has it too; its last byte stays
+ * to be sent until then. */
+static int end_of_file(struct kedge_agent *agent, bool waits)
+{
+    struct kedge_upload *const upload = &agent->upload;
+
+    upload->all_in = !is_over(agent);
+    upload->off = upload->size - (upload->all_in ? 1u : 0u);
+    if (!upload->all_in || waits) {
+        return KEDGE_AGENT_OK;
+    }
+    const int error = kedge_pipe_finish(agent->config->pipe);
+
+    return error != 0 ? refuse_error(agent, error)
+                      : refuse(agent, KEDGE_AGENT_INVALID_HEADER,
+                               "less came out of the file than it told");
 }
 
 int kedge_wrapped_take(struct kedge_agent *agent, struct kedge_bytes data)
 {
     struct kedge_upload *const upload = &agent->upload;
-    const uint32_t from = upload->off;
     uint32_t budget = SECTORS_A_CALL * kedge_agent_sector(agent);
     bool may_erase = true;
     bool jumped = false;
@@ -366,17 +388,14 @@ int kedge_wrapped_take(struct kedge_agent *agent, struct kedge_bytes data)
         if (status == KEDGE_AGENT_OK && upload->way == KEDGE_UPLOAD_PIPED && !jumped) {
             status = drain(agent, &may_erase, &budget, &waits);
         }
-        /* a call that can only wait takes one byte, so that the client sees it move */
-        if (status != KEDGE_AGENT_OK || data.size == 0 || jumped || (waits && upload->off > from)) {
+        if (status != KEDGE_AGENT_OK || data.size == 0 || jumped) {
             break;
         }
-        status = push(agent, &data, waits ? 1 : data.size, waits);
+        status = push(agent, &data, waits);
     }
-    if (status == KEDGE_AGENT_OK && (upload->off == upload->size || upload->all_in)) {
-        upload->all_in = !is_over(agent);
-        upload->off = upload->size - (upload->all_in ? 1u : 0u);
-    }
-    return status;
+    return status == KEDGE_AGENT_OK && (upload->off == upload->size || upload->all_in)
+               ? end_of_file(agent, waits)
+               : status;
 }
 
 int kedge_wrapped_open(struct kedge_agent *agent, struct kedge_bytes data)

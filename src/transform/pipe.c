@@ -416,6 +416,11 @@ uint32_t kedge_pipe_size(const struct kedge_pipe *pipe)
     return last->transform->size(last->state);
 }
 
+uint32_t kedge_pipe_payload_left(const struct kedge_pipe *pipe)
+{
+    return pipe->depth == 0 ? UINT32_MAX : pipe->levels[0].payload_left;
+}
+
 bool kedge_pipe_digest(const struct kedge_pipe *pipe, uint8_t digest[32])
 {
     struct kedge_hash_state copy = pipe->levels[0].hash;

@@ -31,8 +31,8 @@ void wrapped_hash(struct wrapped_file *file)
 
     kedge_hash_once(&kedge_sha256, kedge_bytes(file->bytes, file->size), file->sha);
     if (envelope_open(kedge_bytes(file->bytes, file->size), &payload, &image)) {
-        kedge_hash_once(&kedge_sha256, kedge_bytes(file->bytes, image.tlv_at + image.protected_size),
-                        file->hash);
+        kedge_hash_once(&kedge_sha256,
+                        kedge_bytes(file->bytes, image.tlv_at + image.protected_size), file->hash);
     }
 }
 
@@ -43,7 +43,7 @@ static void wrap(struct wrapped_file *file, const char *kind, const struct blob 
         .kind = kind,
         .version = {plain.at[20], plain.at[21], kedge_le16(plain.at + 22), 0},
         .payload = blob_bytes(payload),
-        .image_size = (uint32_t)plain.size};
+        .image_size = envelope_grows_to(plain)};
     struct blob out = {0};
 
     envelope_make(&envelope, &out);

@@ -19,8 +19,8 @@ void wrapped_use(struct agent_device *device);
 void wrapped_seal(struct wrapped_file *file, struct kedge_bytes plain, uint8_t segment_log);
 /* The same for another key than the device's. */
 void wrapped_seal_foreign(struct wrapped_file *file, struct kedge_bytes plain);
-/* Run length: a transform that grows a few bytes to many, and cannot seek. Magic "GROW", u32 size, then
- * pairs {count u8, value u8}. */
+/* Run length: a transform that grows a few bytes to many, and cannot seek. Magic "GROW", u32 size,
+ * then pairs {count u8, value u8}. */
 void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain);
 void wrapped_hash(struct wrapped_file *file);
 void wrapped_free(struct wrapped_file *file);

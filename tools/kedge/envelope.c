@@ -9,6 +9,7 @@
 #define UNPROTECTED 0x6907u
 #define SHA256      0x10u
 #define SECTOR      4096u
+#define OTHER_TLVS  40u /* bytes behind the payload in any case: info, SHA-256 */
 
 static void put_le16(struct blob *file, uint16_t value)
 {
@@ -40,7 +41,7 @@ static void put_header(const struct envelope *e, uint16_t protected_size, struct
 static size_t filling(const struct envelope *e)
 {
     const size_t calls = e->image_size / SECTOR + 4;
-    const size_t there = 40 + e->payload.size / 16;
+    const size_t there = OTHER_TLVS + e->payload.size / 16;
 
     return calls > there ? calls - there : 0;
 }
@@ -87,4 +88,13 @@ bool envelope_open(struct kedge_bytes file, struct kedge_bytes *payload, struct 
     }
     *payload = kedge_bytes(file.at + HEADER, image->payload_size);
     return true;
+}
+
+uint32_t envelope_grows_to(struct kedge_bytes plain)
+{
+    struct kedge_bytes payload;
+    struct kedge_image image;
+
+    return envelope_open(plain, &payload, &image) ? (image.protected_size + OTHER_TLVS) * SECTOR
+                                                  : (uint32_t)plain.size;
 }

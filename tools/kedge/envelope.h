@@ -14,6 +14,10 @@ struct envelope {
                                      behind the payload as a device needs calls to write them */
 };
 
+/* What `plain` becomes at most, for envelope.image_size: its size, or, if it is in an envelope
+ * itself, what that one has allowed for. */
+uint32_t envelope_grows_to(struct kedge_bytes plain);
+
 void envelope_make(const struct envelope *envelope, struct blob *file);
 
 /* The payload of a file in an envelope (of any kind): true; *image is the envelope's header. */

@@ -132,7 +132,7 @@ int sealed_make(const struct sealed_request *r, struct kedge_bytes plain, struct
         const struct envelope envelope = {.kind = "sealed",
                                           .version = image.version,
                                           .payload = blob_bytes(&payload),
-                                          .image_size = (uint32_t)plain.size};
+                                          .image_size = envelope_grows_to(plain)};
         envelope_make(&envelope, file);
     }
     blob_free(&payload);
