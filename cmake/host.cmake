@@ -5,6 +5,8 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 pkg_check_modules(DIVSUFSORT REQUIRED IMPORTED_TARGET libdivsufsort)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(COAP REQUIRED IMPORTED_TARGET libcoap-3-openssl)
 
 # Hosts have POSIX and glibc at hand; the core above has not.
 add_compile_definitions(_GNU_SOURCE)
@@ -29,9 +31,16 @@ kedge_use(kedge_ble ports/nimble LIBRARIES kedge tp_nimble)
 
 file(GLOB linux CONFIGURE_DEPENDS ports/linux/*.c)
 list(FILTER linux EXCLUDE REGEX "/(main_[^/]*|trap\\.c)$")
+# What pulls files by HTTP and CoAP: a library of its own, for these libraries of others take 10 ms to load.
+file(GLOB pull CONFIGURE_DEPENDS ports/linux/pull*.c)
+list(FILTER pull EXCLUDE REGEX "/pull_text\\.c$")
+list(REMOVE_ITEM linux ${pull})
 kedge_library(kedge_linux ${linux})
 kedge_use(kedge_linux ports ports/linux
     LIBRARIES kedge kedge_sim kedge_ble PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::YAML util)
+
+kedge_library(kedge_pull ${pull})
+kedge_use(kedge_pull ports/linux LIBRARIES kedge_linux PkgConfig::CURL PkgConfig::COAP pthread)
 
 add_custom_target(programs)
 function(kedge_program name)
@@ -44,6 +53,7 @@ endfunction()
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/ports/linux/main_device.c)
     kedge_program(kedge-device ports/linux/main_device.c)
+    target_link_libraries(kedge-device PRIVATE kedge_pull)
 endif()
 
 # The host tool without its main is a library too, so that tests can call its parts.

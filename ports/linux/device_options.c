@@ -14,18 +14,27 @@ static const char usage[] =
     "A virtual device: loader and update agent on simulated flashes kept in DIR.\n"
     "  --state DIR            internal.bin, external.bin, layout, trace; made if absent\n"
     "  --key PUB.pem          a key that the loader trusts (up to 8)\n"
-    "  --enc-key PRIV.pem     the device's own key, for encrypted images; policy confidential is on\n"
-    "  --shared-key FILE      a key that devices share, for sealed files: 32 bytes or 64 hex digits\n"
+    "  --enc-key PRIV.pem     the device's own key, for encrypted images; policy confidential is "
+    "on\n"
+    "  --shared-key FILE      a key that devices share, for sealed files: 32 bytes or 64 hex "
+    "digits\n"
     "                         (ecdsa-p256, x25519, rsa-2048, or a shared AES key as base64)\n"
     "  --layout FILE          Kedge YAML, or Nordic partitions.yml / pm_static.yml\n"
     "  --strategy S           swap, overwrite or backup (default: the layout's, swap)\n"
     "  --udp HOST:PORT        serve SMP on UDP (default 127.0.0.1:1337 when no other is given)\n"
     "  --pty LINK             serve SMP on a pty, console framing; LINK becomes a symbolic link\n"
     "  --raw-pty LINK         the same with bare SMP messages\n"
-    "  --hci WHERE            serve SMP over BLE: tcp:HOST:PORT (H4), or hciN (this machine's adapter)\n"
+    "  --hci WHERE            serve SMP over BLE: tcp:HOST:PORT (H4), or hciN (this machine's "
+    "adapter)\n"
     "  --ble-name NAME        the advertised name (default Kedge)\n"
-    "  --ble-security S       open (default), encrypted, or authenticated (shows six digits to type)\n"
+    "  --ble-security S       open (default), encrypted, or authenticated (shows six digits to "
+    "type)\n"
     "  --ble-mtu N            largest ATT MTU, 23 to 498 (default 498)\n"
+    "  --pull URL             fetch a file (http, https, coap, coaps) into the chunk store, "
+    "decode\n"
+    "                         it, try it; beside it: URL.manifest or URL.sha256\n"
+    "  --pull-sha256 HEX      ... with this SHA-256, nothing beside it\n"
+    "  --psk IDENTITY:KEY     the key for coaps\n"
     "  --once                 boot, print the verdict, exit: 0 booted, 3 nothing bootable\n"
     "  --cut N                power fails at program or erase N of this run (exit 9)\n"
     "  --cut-kind KIND        before, torn or after (default torn)\n"
@@ -55,7 +64,9 @@ enum device_option {
     O_BLE_SECURITY,
     O_BLE_MTU,
     O_SHARED_KEY,
-    O_LATER,
+    O_PULL,
+    O_PULL_SHA256,
+    O_PSK,
     O_HELP
 };
 
@@ -80,7 +91,9 @@ static const struct option table[] = {
     {"ble-name", required_argument, NULL, O_BLE_NAME},
     {"ble-security", required_argument, NULL, O_BLE_SECURITY},
     {"ble-mtu", required_argument, NULL, O_BLE_MTU},
-    {"pull", required_argument, NULL, O_LATER},
+    {"pull", required_argument, NULL, O_PULL},
+    {"pull-sha256", required_argument, NULL, O_PULL_SHA256},
+    {"psk", required_argument, NULL, O_PSK},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -158,8 +171,9 @@ static int take_ble(struct device_options *o, int option, const char *value)
     case O_BLE_SECURITY:
         index = one_of(security, 3, value);
         o->ble_security = (uint8_t)index;
-        return index < 0 ? wrong("--ble-security must be open, encrypted or authenticated, not", value)
-                         : 0;
+        return index < 0
+                   ? wrong("--ble-security must be open, encrypted or authenticated, not", value)
+                   : 0;
     default:
         if (parse_number(value, 498, &number) != 0 || number < 23) {
             return wrong("--ble-mtu must be 23 to 498, not", value);
@@ -211,6 +225,15 @@ static int take(struct device_options *o, int option, const char *value)
         return 0;
     case O_RAW_PTY:
         o->raw_pty = value;
+        return 0;
+    case O_PULL:
+        o->pull.url = value;
+        return 0;
+    case O_PULL_SHA256:
+        o->pull.sha256 = value;
+        return 0;
+    case O_PSK:
+        o->pull.psk = value;
         return 0;
     case O_ONCE:
         o->once = true;
@@ -270,9 +293,6 @@ int device_options_parse(struct device_options *options, int argc, char **argv)
         if (option == O_HELP) {
             fputs(usage, stdout);
             return -1;
-        }
-        if (option == O_LATER) {
-            return wrong("not in this version of Kedge", table[index].name);
         }
         if (option == ':') {
             return wrong("option needs a value", argv[optind - 1]);

@@ -19,6 +19,7 @@
 #include "kedge/confidential.h"
 #include "kedge/service.h"
 #include "key_file.h"
+#include "pull.h"
 #include "random.h"
 #include "shared_key_file.h"
 #include "state.h"
@@ -62,6 +63,7 @@ struct device {
     struct kedge_service service;
     struct kedge_stage stage;
     uint8_t stage_buffer[1024];
+    struct pull pull;
 };
 
 static volatile sig_atomic_t stop;
@@ -314,6 +316,52 @@ static bool serve_ble(struct device *device)
     return asked;
 }
 
+/* ---- --pull ----------------------------------------------------------------------------------- */
+
+static void on_pull_line(void *ctx, const char *line)
+{
+    struct device *device = ctx;
+    fprintf(stderr, "kedge-device: %s\n", line);
+    flight_log_say(&device->log, "%s", line);
+}
+
+/* False: the address or the key is wrong, said. */
+static bool start_pull(struct device *device)
+{
+    char why[PULL_REASON];
+    device->pull.say = on_pull_line;
+    device->pull.ctx = device;
+    if (device->options.pull.url != NULL &&
+        pull_open(&device->pull, &device->options.pull, &device->stage, why) != 0) {
+        fprintf(stderr, "kedge-device: %s\n", why);
+        return false;
+    }
+    return true;
+}
+
+/* The update starts by itself once all is there, unless its user wants to be asked. */
+static bool step_pull(struct device *device)
+{
+    bool asked = false;
+    if (device->options.pull.url == NULL) {
+        return false;
+    }
+    const bool did = pull_step(&device->pull, &asked);
+    if (asked && device->agent.policy.value[KEDGE_POLICY_HOLD] != 0) {
+        on_pull_line(device, "pull: policy hold is on: it waits for kedge policy set hold off");
+    } else if (asked) {
+        device->service.reset_requested = true;
+    }
+    return did;
+}
+
+static void end_pull(struct device *device)
+{
+    if (device->options.pull.url != NULL) {
+        pull_close(&device->pull);
+    }
+}
+
 /* Serves until a reset is requested or the process is told to stop. */
 static void serve(struct device *device)
 {
@@ -344,7 +392,8 @@ static void serve(struct device *device)
         }
         follow_clock(device);
         /* between requests, also while the next one comes in piece by piece, sectors are erased */
-        busy = asked || kedge_stage_step(&device->stage) || kedge_agent_idle(&device->agent);
+        busy = asked || step_pull(device) || kedge_stage_step(&device->stage) ||
+               kedge_agent_idle(&device->agent);
         if (device->ble.open && !busy) {
             peripheral_keep();
         }
@@ -615,7 +664,11 @@ static int run(struct device *device)
             if (start_radio(device) != 0) {
                 return 1;
             }
+            if (!start_pull(device)) {
+                return 1;
+            }
             serve(device);
+            end_pull(device);
             ble_wire_close(&device->ble);
         }
         kedge_sim_warm_reset(device->state.board.sim);

@@ -1,0 +1,9 @@
+/* What kedge-device --pull is told. */
+#ifndef KEDGE_LINUX_PULL_OPTIONS_H
+#define KEDGE_LINUX_PULL_OPTIONS_H
+
+struct pull_options {
+    const char *url, *sha256, *psk; /* NULL: not given */
+};
+
+#endif
