@@ -285,26 +285,19 @@ static void test_every_bit(void **state)
 
         file.bytes[i] ^= bit;
         if (status == 0 && i < KEDGE_ENVELOPE_HEAD) {
-            /* no envelope of ours any more: an image as any other, and one that is never asked for
-             */
+            /* no envelope of ours any more: an image as any other, and one that is never asked for */
             if (listed(&second) == 2) {
-                assert_int_not_equal(kedge_agent_request(&device.agent,
-                                                         kedge_bytes(second.hash, second.hash_size),
-                                                         false),
-                                     0);
+                assert_int_not_equal(
+                    kedge_agent_request(
+                        &device.agent, kedge_bytes(second.hash, second.hash_size), false),
+                    0);
             }
             continue;
         }
         if (status == 0) {
-            /* no envelope any more: stored as it is, as what it is, and nobody can ask for it */
-            assert_true((i >= 8 && i < 10) || (i >= 16 && i < 20) || (i >= 32 && i < 36));
-            assert_memory_equal(agent_device_secondary(&device) + 40, file.bytes + 40,
-                                file.size - 40);
-            assert_int_equal(listed(&second), 2);
-            assert_int_not_equal(
-                kedge_agent_request(&device.agent, kedge_bytes(second.hash, 32), false), 0);
-            continue;
+            print_message("bit %u of byte %u of %u\n", bit, i, file.size);
         }
+        assert_int_not_equal(status, 0);
         assert_true(device.agent.detail[0] != '\0');
         assert_int_equal(listed(&second), 1);
         /* (the header is held back anyway) */
