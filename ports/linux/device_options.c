@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sim.h"
+#include "version_text.h"
 
 static const char usage[] =
     "usage: kedge-device --state DIR --key PUB.pem [options]\n"
@@ -124,34 +125,6 @@ static int parse_number(const char *text, uint64_t most, uint64_t *value)
     return *text == '\0' || *text == '-' || *end != '\0' || errno != 0 || *value > most ? -1 : 0;
 }
 
-static int parse_version(const char *text, struct kedge_version *version)
-{
-    unsigned major;
-    unsigned minor;
-    unsigned revision = 0;
-    unsigned build = 0;
-    int n = 0;
-    if (sscanf(text, "%u.%u%n", &major, &minor, &n) != 2 || major > 255 || minor > 255) {
-        return -1;
-    }
-    int m = 0;
-    if (text[n] == '.' && sscanf(text + n, ".%u%n", &revision, &m) == 1) {
-        n += m;
-    }
-    m = 0;
-    if ((text[n] == '+' || text[n] == '.') && sscanf(text + n + 1, "%u%n", &build, &m) == 1) {
-        n += m + 1;
-    }
-    if (text[n] != '\0' || revision > 65535) {
-        return -1;
-    }
-    *version = (struct kedge_version){.major = (uint8_t)major,
-                                      .minor = (uint8_t)minor,
-                                      .revision = (uint16_t)revision,
-                                      .build = build};
-    return 0;
-}
-
 static int take_ble(struct device_options *o, int option, const char *value)
 {
     static const char *const security[] = {"open", "encrypted", "authenticated"};
@@ -258,7 +231,7 @@ static int take(struct device_options *o, int option, const char *value)
         return index < 0 ? wrong("--flash-time must be model or none, not", value) : 0;
     case O_CRASH_VERSION:
         o->has_crash_version = true;
-        return parse_version(value, &o->crash_version) != 0
+        return version_parse(value, &o->crash_version) != NULL
                    ? wrong("--crash-version must be a version like 1.2.3 or 1.2.3+4, not", value)
                    : 0;
     case O_EXTERNAL_DEAD:

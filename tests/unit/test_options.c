@@ -8,7 +8,7 @@
 
 #include "command.h"
 #include "options.h"
-#include "version.h"
+#include "version_text.h"
 
 static struct {
     bool flag, second;

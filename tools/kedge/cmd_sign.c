@@ -11,7 +11,7 @@
 #include "options.h"
 #include "report.h"
 #include "sign_image.h"
-#include "version.h"
+#include "version_text.h"
 
 #define HEADER_MIN      32
 #define SECTORS_DEFAULT 128 /* imgtool's and MCUboot's */

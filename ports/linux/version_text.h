@@ -1,6 +1,6 @@
 /* Versions as imgtool takes them: maj[.min[.rev[+build]]], no leading zeros. */
-#ifndef KEDGE_TOOL_VERSION_H
-#define KEDGE_TOOL_VERSION_H
+#ifndef KEDGE_VERSION_TEXT_H
+#define KEDGE_VERSION_TEXT_H
 
 #include "kedge/image.h"
 

@@ -1,5 +1,5 @@
 /* Versions from the command line. */
-#include "version.h"
+#include "version_text.h"
 
 #define FORM "a version is major.minor.revision+build, all but the major optional, e.g. 1.2.3+4"
 
