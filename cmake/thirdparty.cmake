@@ -45,9 +45,11 @@ target_compile_definitions(tp_bearssl PRIVATE BR_USE_URANDOM=0 BR_USE_GETENTROPY
 
 kedge_root(MBEDTLS_ROOT 3rdparty/p256-m/p256-m/p256-m.c)
 set(p256m ${MBEDTLS_ROOT}/3rdparty/p256-m/p256-m)
-kedge_thirdparty(tp_p256m ${p256m}/p256-m.c ${MBEDTLS_ROOT}/library/platform_util.c
+# p256m_joint.c includes p256-m.c.
+kedge_thirdparty(tp_p256m ports/thirdparty/p256m_joint.c ${MBEDTLS_ROOT}/library/platform_util.c
     ports/thirdparty/p256m_random.c)
-target_include_directories(tp_p256m SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include)
+target_include_directories(tp_p256m SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include
+    ports/thirdparty)
 # p256-m.c is a part of Mbed TLS there and is empty unless these say that it is wanted.
 target_compile_definitions(tp_p256m PRIVATE MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h" MBEDTLS_PSA_P256M_DRIVER_ENABLED)
 # Signing and key generation need a random source; nobody here calls them, so the linker drops them.

@@ -1,5 +1,5 @@
 /* ECDSA on P-256 by p256-m: the smallest, no heap (facts/cortex-m4.md). */
-#include <p256-m.h>
+#include <p256m_joint.h>
 
 #include "crypto/ecdsa_der.h"
 
@@ -11,9 +11,7 @@ static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedg
     if (point == NULL) {
         return KEDGE_E_FORMAT;
     }
-    return p256_ecdsa_verify(raw, point, digest.at, digest.size) == P256_SUCCESS
-               ? 0
-               : KEDGE_E_SIGNATURE;
+    return p256m_verify_joint(raw, point, digest.at) == 0 ? 0 : KEDGE_E_SIGNATURE;
 }
 
 const struct kedge_signature kedge_ecdsa_p256 = {

@@ -46,7 +46,7 @@ HEADERS = {
 SYSTEM = {"stdint.h", "stddef.h", "stdbool.h", "string.h", "limits.h", "stdarg.h", "stdalign.h"}
 # Third-party headers, and the modules that may know them.
 THIRD_PARTY = [
-    (re.compile(r"bearssl\w*\.h|p256-m\.h|monocypher\S*\.h|mbedtls/\S*"), {"crypto", "transform"}),
+    (re.compile(r"bearssl\w*\.h|p256-m\.h|p256m_joint\.h|monocypher\S*\.h|mbedtls/\S*"), {"crypto", "transform"}),
     (re.compile(r"zcbor_\w+\.h"), {"smp"}),
 ]
 FORBIDDEN = re.compile(r"\b(malloc|calloc|realloc|free|alloca|printf|fprintf|sprintf|snprintf|puts|abort|exit)\s*\(")
