@@ -34,7 +34,7 @@ static void normalise(uint32_t sum[24])
 int p256m_verify_joint(const uint8_t signature[64], const uint8_t key[64], const uint8_t digest[32])
 {
     uint32_t r[8], s[8], a[8], b[8], sum[24] = {0};
-    uint32_t point[3][24]; /* G, the key, and both */
+    uint32_t point[3][16]; /* G, the key, and both */
 
     if (scalar_from_bytes(r, signature) != 0 || scalar_from_bytes(s, signature + 32) != 0 ||
         m256_from_bytes(point[1], key, &p256_p) != 0 ||
@@ -48,10 +48,11 @@ int p256m_verify_joint(const uint8_t signature[64], const uint8_t key[64], const
     m256_mul(b, r, s, &p256_n);
     u256_cmov(point[0], p256_gx, 1);
     u256_cmov(point[0] + Y, p256_gy, 1);
-    u256_set32(point[2] + Z, 0);
-    add(point[2], point[0]);
-    add(point[2], point[1]);
-    normalise(point[2]);
+    add(sum, point[0]);
+    add(sum, point[1]);
+    normalise(sum);
+    memcpy(point[2], sum, sizeof(point[2]));
+    u256_set32(sum + Z, 0);
     for (unsigned i = 256; i-- > 0;) {
         const uint32_t in_a = a[i / 32] >> i % 32 & 1;
         const uint32_t in_b = b[i / 32] >> i % 32 & 1;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #include "fixture.h"
 
@@ -156,6 +157,38 @@ static void check_vector(const struct kedge_signature *type, const struct blob *
     changed = *key;
     changed.size++;
     assert_int_equal(type->verify(all(&changed), all(digest), all(signature)), KEDGE_E_FORMAT);
+}
+
+/* Every length around the blocks, each in two pieces at every place. */
+static void hashes_any_length_in_any_pieces(void **state)
+{
+    static const struct {
+        const struct kedge_hash *ours;
+        const char *name;
+        size_t most;
+    } hash[] = {
+        {&kedge_sha256, "SHA256", 200}, {&kedge_sha384, "SHA384", 270}, {&kedge_sha512, "SHA512", 270}};
+    uint8_t data[270];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(7 * i);
+    }
+    for (size_t h = 0; h < 3; h++) {
+        for (size_t size = 0; size <= hash[h].most; size++) {
+            uint8_t want[KEDGE_DIGEST_MAX];
+            assert_int_equal(EVP_Q_digest(NULL, hash[h].name, NULL, data, size, want, NULL), 1);
+            for (size_t cut = 0; cut <= size; cut += size < 140 ? 1 : 13) {
+                struct kedge_hash_state running;
+                uint8_t got[KEDGE_DIGEST_MAX];
+                hash[h].ours->start(&running);
+                hash[h].ours->update(&running, kedge_bytes(data, cut));
+                hash[h].ours->update(&running, kedge_bytes(data + cut, size - cut));
+                hash[h].ours->finish(&running, got);
+                assert_memory_equal(got, want, hash[h].ours->size);
+            }
+        }
+    }
 }
 
 static void verifies_ecdsa_p256(void **state)
@@ -407,6 +440,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_as_published),
+        cmocka_unit_test(hashes_any_length_in_any_pieces),
         cmocka_unit_test(verifies_ecdsa_p256),
         cmocka_unit_test(verifies_ecdsa_p384),
         cmocka_unit_test(verifies_ed25519),
