@@ -16,7 +16,6 @@ target_compile_options(cortex_m4 PRIVATE ${kedge_warnings} -ffreestanding -fno-l
     -fno-tree-loop-distribute-patterns -fno-ivopts -fno-tree-scev-cprop)
 
 # Where a loader spends its time, loops keep their constants in registers.
-target_compile_options(tp_p256m PRIVATE -fmove-loop-invariants -ftree-loop-im)
 target_compile_options(tp_bearssl PRIVATE -fmove-loop-invariants -ftree-loop-im)
 # An encrypted update is three passes of AES over the image: 15 M instructions less for 270 bytes.
 set(aes ${BEARSSL_ROOT}/src/symcipher/aes_)
