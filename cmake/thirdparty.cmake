@@ -46,7 +46,7 @@ target_compile_definitions(tp_bearssl PRIVATE BR_USE_URANDOM=0 BR_USE_GETENTROPY
 kedge_root(MBEDTLS_ROOT 3rdparty/p256-m/p256-m/p256-m.c)
 set(p256m ${MBEDTLS_ROOT}/3rdparty/p256-m/p256-m)
 # p256m_joint.c includes p256-m.c.
-kedge_thirdparty(tp_p256m ports/thirdparty/p256m_joint.c ${MBEDTLS_ROOT}/library/platform_util.c
+kedge_thirdparty(tp_p256m ports/thirdparty/p256m_joint.c ports/thirdparty/p256m_zeroize.c
     ports/thirdparty/p256m_random.c)
 target_include_directories(tp_p256m SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include
     ports/thirdparty)

@@ -88,13 +88,21 @@ static inline void kedge_put_be16(uint8_t *p, uint16_t v)
 
 /* CRC-32 (IEEE 802.3, reflected, init and xorout 0xFFFFFFFF). Chain by passing the last result as
  * `crc`; start with 0. */
-uint32_t kedge_crc32(uint32_t crc, struct kedge_bytes of);
+uint32_t kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size);
+KEDGE_INLINE uint32_t kedge_crc32(uint32_t crc, struct kedge_bytes of)
+{
+    return kedge_crc32_of(crc, of.at, of.size);
+}
 
 /* CRC-16/XMODEM (poly 0x1021, init 0, not reflected); chain by passing the last result. */
 uint16_t kedge_crc16(uint16_t crc, struct kedge_bytes of);
 
 /* True when every byte of `of` equals `value`. */
-bool kedge_all(struct kedge_bytes of, uint8_t value);
+bool kedge_all_of(const uint8_t *at, size_t size, uint8_t value);
+KEDGE_INLINE bool kedge_all(struct kedge_bytes of, uint8_t value)
+{
+    return kedge_all_of(of.at, of.size, value);
+}
 
 /* Equality of `size` bytes in time that does not depend on their content. */
 bool kedge_equal(const uint8_t *a, const uint8_t *b, size_t size);

@@ -34,8 +34,8 @@ struct kedge_signature {
     uint16_t tlv; /* signature TLV: 0x20 RSA-2048-PSS, 0x22 ECDSA, 0x23 RSA-3072-PSS, 0x24 Ed25519 */
     const struct kedge_hash *hash; /* the image hash that goes with it */
     /* 0 when `signature` over `digest` was made by the public key `key` (DER as facts 7.2 gives
-     * it), KEDGE_E_SIGNATURE otherwise, KEDGE_E_FORMAT when key or signature is malformed. All
-     * inputs hostile. */
+     * it), KEDGE_E_SIGNATURE otherwise, KEDGE_E_FORMAT when key or signature is malformed. Digest and
+     * signature are hostile; the key is the board's own and of this type. */
     int (*verify)(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature);
     /* The same for a signature over the message itself (SIG_PURE); NULL: there is no such thing.
      * `signature` may lie in memory that kedge_message_digest() overwrites. */

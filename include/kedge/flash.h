@@ -50,8 +50,19 @@ struct kedge_region {
 };
 
 /* KEDGE_E_BOUNDS / KEDGE_E_ALIGN before the device is touched; else the device's own result. */
-int kedge_region_read(const struct kedge_region *region, uint32_t at, struct kedge_buf to);
-int kedge_region_program(const struct kedge_region *region, uint32_t at, struct kedge_bytes from);
+int kedge_region_get(const struct kedge_region *region, uint32_t at, uint8_t *to, size_t size);
+int kedge_region_put(const struct kedge_region *region, uint32_t at, const uint8_t *from,
+                     size_t size);
+KEDGE_INLINE int kedge_region_read(const struct kedge_region *region, uint32_t at,
+                                   struct kedge_buf to)
+{
+    return kedge_region_get(region, at, to.at, to.size);
+}
+KEDGE_INLINE int kedge_region_program(const struct kedge_region *region, uint32_t at,
+                                      struct kedge_bytes from)
+{
+    return kedge_region_put(region, at, from.at, from.size);
+}
 int kedge_region_erase(const struct kedge_region *region, uint32_t at, uint32_t size);
 int kedge_region_sync(const struct kedge_region *region);
 

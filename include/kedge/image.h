@@ -19,6 +19,24 @@ struct kedge_version {
     uint32_t build;
 };
 
+/* As headers and plans hold it: u8 major, u8 minor, u16 revision, u32 build, which is how a processor
+ * of that byte order has it in memory, too. */
+_Static_assert(sizeof(struct kedge_version) == 8, "no gaps in a version");
+KEDGE_INLINE struct kedge_version kedge_version_get(const uint8_t *at)
+{
+    struct kedge_version version;
+    __builtin_memcpy(&version, at, sizeof(version));
+    version.revision = kedge_le16((const uint8_t *)&version.revision);
+    version.build = kedge_le32((const uint8_t *)&version.build);
+    return version;
+}
+KEDGE_INLINE void kedge_version_put(uint8_t *at, const struct kedge_version *version)
+{
+    __builtin_memcpy(at, version, sizeof(*version));
+    kedge_put_le16(at + 2, version->revision);
+    kedge_put_le32(at + 4, version->build);
+}
+
 #define KEDGE_IMAGE_MAGIC 0x96f3b83du
 #define KEDGE_IMAGE_AES128 0x0004u
 #define KEDGE_IMAGE_AES256 0x0008u

@@ -48,7 +48,7 @@ typedef void (*kedge_journal_replay)(void *ctx, uint16_t kind, uint16_t value);
 /* Read only. Fills body from the authority and replays its log (`replay` may be NULL).
  * Ensures: on 0 body and replay give one state, from one read of each byte that decided.
  * Errors: KEDGE_E_NONE: no valid sector (factory, or destroyed; a word that the flash cannot read,
- * as torn ones behind ECC, counts as not exact): body is left as the caller filled it, take_over is
+ * as torn ones behind ECC, counts as not exact): body is undefined, take_over is
  * allowed. KEDGE_E_SPACE: the region cannot hold such a journal, KEDGE_E_UNSUPPORTED: there is no
  * region: call nothing else. */
 int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay replay, void *ctx);

@@ -1,11 +1,11 @@
 /* Vector table and reset. The loader takes no interrupts: anything but a reset ends in a trap, and
  * the watchdog that the application or a bootloader setting started does the rest. */
 #include <stdint.h>
+#include <string.h>
 
 #include "kedge/base.h"
 
-extern uint32_t link_stack_top, link_data_start, link_data_end, link_data_from, link_bss_start,
-    link_bss_end;
+extern uint32_t link_stack_top, link_bss_start, link_bss_end;
 
 int main(void);
 
@@ -16,32 +16,25 @@ _Noreturn void kedge_trap(void)
     }
 }
 
-void on_reset(void);
-void on_reset(void)
+/* Variables with a first value there are none: link.ld sees to it. */
+_Noreturn void on_reset(void);
+_Noreturn void on_reset(void)
 {
-    const uint32_t *from = &link_data_from;
-    for (uint32_t *to = &link_data_start; to < &link_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = &link_bss_start; to < &link_bss_end; to++) {
-        *to = 0;
-    }
+    memset(&link_bss_start, 0, (size_t)((uint8_t *)&link_bss_end - (uint8_t *)&link_bss_start));
     (void)main();
-    kedge_trap();
-}
-
-static void on_fault(void)
-{
     kedge_trap();
 }
 
 struct vectors {
     const uint32_t *stack;
-    void (*handlers[6])(void);
+    void (*reset)(void);
+    void (*nmi)(void);
+    void (*hard_fault)(void); /* and every other fault, while those are not enabled */
 };
 
 __attribute__((section(".vectors"), used)) static const struct vectors vectors = {
     .stack = &link_stack_top,
-    .handlers = {on_reset, on_fault /* NMI */, on_fault /* hard fault */, on_fault /* memory */,
-                 on_fault /* bus */, on_fault /* usage */},
+    .reset = on_reset,
+    .nmi = kedge_trap,
+    .hard_fault = kedge_trap,
 };

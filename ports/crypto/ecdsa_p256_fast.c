@@ -9,7 +9,8 @@ static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedg
 {
     uint8_t raw[64];
     const uECC_Curve curve = uECC_secp256r1();
-    const uint8_t *const point = kedge_ecdsa_unpack(&kedge_curve_p256, key, signature, raw);
+    const uint8_t *const point =
+        kedge_ecdsa_unpack(KEDGE_P256_SIZE, KEDGE_P256_KEY_SIZE, key, signature, raw);
 
     if (point == NULL) {
         return KEDGE_E_FORMAT;

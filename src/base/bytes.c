@@ -1,11 +1,9 @@
 /* Two questions about runs of bytes. The rest of base.h is inline. */
 #include "kedge/base.h"
 
-bool kedge_all(struct kedge_bytes of, uint8_t value)
+bool kedge_all_of(const uint8_t *at, size_t size, uint8_t value)
 {
-    const uint8_t *at = of.at;
-
-    for (size_t left = of.size; left > 0; left--) {
+    for (; size > 0; size--) {
         if (*at++ != value) {
             return false;
         }

@@ -8,12 +8,10 @@ static const uint32_t nibble[16] = {
     0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C,
 };
 
-uint32_t kedge_crc32(uint32_t crc, struct kedge_bytes of)
+uint32_t kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size)
 {
     crc = ~crc;
-    /* in variables of its own: a small build would fetch the struct from the stack for each byte */
-    const uint8_t *at = of.at;
-    for (size_t left = of.size; left > 0; left--) {
+    for (; size > 0; size--) {
         crc ^= *at++;
         crc = (crc >> 4) ^ nibble[crc & 15];
         crc = (crc >> 4) ^ nibble[crc & 15];

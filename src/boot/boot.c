@@ -464,7 +464,7 @@ int kedge_boot(const struct kedge_boot_config *config, struct kedge_boot_report 
     report->external_alive = l->facts.alive == KEDGE_YES;
     report->attempts = l->engine.plan[KEDGE_PLAN_ATTEMPTS];
     report->settled = l->engine.plan[KEDGE_PLAN_STATE] == KEDGE_STATE_IDLE;
-    report->from_version = kedge_history_version(l->engine.plan + KEDGE_PLAN_VERSION_OLD);
+    report->from_version = kedge_version_get(l->engine.plan + KEDGE_PLAN_VERSION_OLD);
     report->retries = l->engine.retries;
     report->repaired = l->engine.repaired;
     return 0;

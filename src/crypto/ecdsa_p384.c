@@ -6,7 +6,8 @@
 static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature)
 {
     uint8_t raw[96];
-    const uint8_t *const point = kedge_ecdsa_unpack(&kedge_curve_p384, key, signature, raw);
+    const uint8_t *const point =
+        kedge_ecdsa_unpack(KEDGE_P384_SIZE, KEDGE_P384_KEY_SIZE, key, signature, raw);
 
     if (point == NULL) {
         return KEDGE_E_FORMAT;

@@ -19,22 +19,24 @@ static int check(const struct kedge_region *region, uint32_t at, size_t size,
     return ((at | (uint32_t)size) & (align - 1)) != 0 ? KEDGE_E_ALIGN : 0;
 }
 
-int kedge_region_read(const struct kedge_region *region, uint32_t at, struct kedge_buf to)
+int kedge_region_get(const struct kedge_region *region, uint32_t at, uint8_t *to, size_t size)
 {
-    const int error = check(region, at, to.size, READ);
+    const int error = check(region, at, size, READ);
 
-    if (error != 0 || to.size == 0)
+    if (error != 0 || size == 0)
         return error;
-    return region->flash->ops->read(region->flash->ctx, region->start + at, to);
+    return region->flash->ops->read(region->flash->ctx, region->start + at, kedge_buf(to, size));
 }
 
-int kedge_region_program(const struct kedge_region *region, uint32_t at, struct kedge_bytes from)
+int kedge_region_put(const struct kedge_region *region, uint32_t at, const uint8_t *from,
+                     size_t size)
 {
-    const int error = check(region, at, from.size, PROGRAM);
+    const int error = check(region, at, size, PROGRAM);
 
-    if (error != 0 || from.size == 0)
+    if (error != 0 || size == 0)
         return error;
-    return region->flash->ops->program(region->flash->ctx, region->start + at, from);
+    return region->flash->ops->program(region->flash->ctx, region->start + at,
+                                       kedge_bytes(from, size));
 }
 
 int kedge_region_erase(const struct kedge_region *region, uint32_t at, uint32_t size)

@@ -31,16 +31,16 @@
 #define RELEASE_US          50    /* tRES1: MX25R 35, W25Q 3, GD25 20 */
 #define CONFIG_MAX_US       60000 /* tW: MX25R 30 ms */
 
-static int transact(const struct kedge_spinor *nor, struct kedge_bytes head, struct kedge_bytes out,
-                    struct kedge_buf in)
+static int transact(const struct kedge_spinor *nor, const uint8_t *head, size_t head_size,
+                    struct kedge_bytes out, struct kedge_buf in)
 {
-    return nor->bus->transact(nor->bus->ctx, head, out, in);
+    return nor->bus->transact(nor->bus->ctx, kedge_bytes(head, head_size), out, in);
 }
 
 /* A command of one byte, and its answer. */
 static int ask(const struct kedge_spinor *nor, uint8_t command, uint8_t *answer, size_t size)
 {
-    return transact(nor, kedge_bytes(&command, 1), kedge_bytes(NULL, 0), kedge_buf(answer, size));
+    return transact(nor, &command, 1, kedge_bytes(NULL, 0), kedge_buf(answer, size));
 }
 
 static int command_at(const struct kedge_spinor *nor, uint32_t command, uint32_t at,
@@ -55,7 +55,7 @@ static int command_at(const struct kedge_spinor *nor, uint32_t command, uint32_t
         skip = 0;
     }
     head[skip] = (uint8_t)command;
-    return transact(nor, kedge_bytes(head + skip, sizeof head - skip), out, in);
+    return transact(nor, head + skip, sizeof head - skip, out, in);
 }
 
 /* The status register is sent again and again; a bit flipped on the bus loses against two. */
@@ -209,7 +209,7 @@ static void set_high_performance(struct kedge_spinor *nor)
         enable_write(nor) != 0)
         return;
     r[0][2] |= MX_HIGH_PERFORMANCE;
-    if (transact(nor, kedge_bytes(&command, 1), kedge_bytes(r[0], 3), kedge_buf(NULL, 0)) == 0)
+    if (transact(nor, &command, 1, kedge_bytes(r[0], 3), kedge_buf(NULL, 0)) == 0)
         nor->pending_max_us = CONFIG_MAX_US;
 }
 

@@ -21,10 +21,7 @@ enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
     image->protected_size = kedge_le16(header + 10);
     image->payload_size = kedge_le32(header + 12);
     image->flags = kedge_le32(header + 16);
-    image->version.major = header[20];
-    image->version.minor = header[21];
-    image->version.revision = kedge_le16(header + 22);
-    image->version.build = kedge_le32(header + 24);
+    image->version = kedge_version_get(header + 20);
     image->tlv_at = image->header_size + image->payload_size;
     if (image->header_size < KEDGE_HEADER_SIZE || image->payload_size == 0 ||
         (image->flags & encrypted) == encrypted) {

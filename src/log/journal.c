@@ -49,18 +49,18 @@ static uint32_t read_exact(const struct kedge_journal *j, uint32_t at, uint32_t 
 }
 
 /* Program and read back. Filling that is all erased needs no program. */
-static int write_back(const struct kedge_journal *j, uint32_t at, struct kedge_bytes from)
+static int write_back(const struct kedge_journal *j, uint32_t at, const uint8_t *from, size_t size)
 {
     uint8_t found[CHUNK];
     int rc = 0;
 
-    if (!kedge_all(from, j->region.flash->geometry.erased)) {
-        rc = kedge_region_program(&j->region, at, from);
+    if (!kedge_all(kedge_bytes(from, size), j->region.flash->geometry.erased)) {
+        rc = kedge_region_program(&j->region, at, kedge_bytes(from, size));
     }
     if (rc == 0) {
-        rc = kedge_region_read(&j->region, at, kedge_buf(found, from.size));
+        rc = kedge_region_read(&j->region, at, kedge_buf(found, size));
     }
-    if (rc == 0 && memcmp(found, from.at, from.size) != 0) {
+    if (rc == 0 && memcmp(found, from, size) != 0) {
         rc = KEDGE_E_READBACK;
     }
     return rc;
@@ -72,7 +72,7 @@ static int write_cell(const struct kedge_journal *j, uint32_t at, uint32_t value
 
     memset(cell, j->region.flash->geometry.erased, sizeof cell);
     encode(cell, value, salt);
-    return write_back(j, at, kedge_bytes(cell, j->cell));
+    return write_back(j, at, cell, j->cell);
 }
 
 static uint32_t cell_of(const struct kedge_journal *j, uint8_t sector, uint32_t index)
@@ -133,55 +133,52 @@ static uint32_t scan_marks(struct kedge_journal *j, uint8_t sector)
     return mark;
 }
 
-/* What one pass over the place of BODY does. */
-enum pass {
-    CHECK, /* 0 when the CRC is right */
-    LOAD,  /* the same, and the bytes go to RAM */
-    WRITE  /* RAM, erased filling, CRC; each chunk read back */
-};
-
-static int pass_body(const struct kedge_journal *j, uint8_t sector, enum pass pass)
+/* One pass over the place of BODY. Reading: the bytes go to RAM, 0 when the CRC is right. Writing:
+ * RAM, erased filling, CRC; each chunk read back. */
+static int pass_body(const struct kedge_journal *j, uint8_t sector, bool write)
 {
     uint8_t chunk[CHUNK];
+    uint8_t *ram = j->body.at;
+    size_t left = j->body.size;
+    uint32_t place = sector * j->sector;
+    const uint32_t last = place + j->marks_at - CHUNK;
     uint32_t crc = 0;
 
-    for (uint32_t at = 0; at < j->marks_at; at += CHUNK) {
-        const uint32_t place = sector * j->sector + at;
-        const bool last = at + CHUNK == j->marks_at;
-        const size_t left = at < j->body.size ? j->body.size - at : 0;
+    for (;; place += CHUNK) {
         const size_t part = left < CHUNK ? left : CHUNK;
-        uint8_t *const ram = j->body.at + (part != 0 ? at : 0);
         int rc = 0;
 
-        if (pass == WRITE) {
+        if (write) {
             memset(chunk, j->region.flash->geometry.erased, sizeof chunk);
             memcpy(chunk, ram, part);
         } else {
             rc = kedge_region_read(&j->region, place, kedge_buf(chunk, CHUNK));
-        }
-        if (pass == LOAD) {
             memcpy(ram, chunk, part);
         }
-        crc = kedge_crc32(crc, kedge_bytes(chunk, last ? CHUNK - 4 : CHUNK));
-        if (pass == WRITE) {
-            if (last) {
+        crc = kedge_crc32(crc, kedge_bytes(chunk, place == last ? CHUNK - 4 : CHUNK));
+        if (write) {
+            if (place == last) {
                 kedge_put_le32(chunk + CHUNK - 4, crc);
             }
-            rc = write_back(j, place, kedge_bytes(chunk, CHUNK));
+            rc = write_back(j, place, chunk, CHUNK);
         }
         if (rc != 0) {
             return rc;
         }
+        if (place == last) {
+            return crc == kedge_le32(chunk + CHUNK - 4) ? 0 : KEDGE_E_FORMAT;
+        }
+        ram += part;
+        left -= part;
     }
-    return crc == kedge_le32(chunk + CHUNK - 4) ? 0 : KEDGE_E_FORMAT;
 }
 
-static int read_body(const struct kedge_journal *j, uint8_t sector, enum pass pass)
+static int read_body(const struct kedge_journal *j, uint8_t sector)
 {
     int rc = KEDGE_E_FORMAT;
 
     for (unsigned i = 0; i < TRIES && rc != 0; i++) {
-        rc = pass_body(j, sector, pass);
+        rc = pass_body(j, sector, false);
     }
     return rc;
 }
@@ -204,7 +201,7 @@ static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, voi
 int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay replay, void *ctx)
 {
     const int rc = measure(journal);
-    uint32_t best = 0;
+    uint32_t mark[2];
 
     journal->authority = KEDGE_JOURNAL_NOBODY;
     journal->next = 0;
@@ -215,23 +212,22 @@ int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay repla
     if (rc != 0) {
         return rc;
     }
-    for (uint8_t sector = 0; sector < 2; sector++) {
-        const uint32_t mark = scan_marks(journal, sector);
+    mark[0] = scan_marks(journal, 0);
+    mark[1] = scan_marks(journal, 1);
+    uint8_t sector = mark[1] > mark[0];
 
-        if (mark > best && read_body(journal, sector, CHECK) == 0) {
-            best = mark;
-            journal->authority = sector;
+    if (mark[sector] == 0 || read_body(journal, sector) != 0) {
+        sector ^= 1;
+        if (mark[sector] == 0 || read_body(journal, sector) != 0) {
+            journal->rival = 0;
+            return KEDGE_E_NONE;
         }
     }
-    if (best == 0 || read_body(journal, journal->authority, LOAD) != 0) {
-        journal->authority = KEDGE_JOURNAL_NOBODY;
-        journal->rival = 0;
-        return KEDGE_E_NONE;
-    }
-    journal->rival &= (uint8_t)(2u >> journal->authority);
+    journal->authority = sector;
+    journal->rival &= (uint8_t)(2u >> sector);
     replay_log(journal, replay, ctx);
     /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
-    journal->sealed = journal->sealed && best == journal->highest;
+    journal->sealed = journal->sealed && mark[sector] == journal->highest;
     return 0;
 }
 
@@ -294,7 +290,7 @@ static int renew(struct kedge_journal *j, uint8_t sector)
         rc = KEDGE_E_READBACK;
     }
     if (rc == 0) {
-        rc = pass_body(j, sector, WRITE);
+        rc = pass_body(j, sector, true);
     }
     if (rc == 0) {
         rc = write_mark(j, sector, next_rank(j, sector));

@@ -214,7 +214,7 @@ static void note(const struct kedge_engine *engine)
     uint8_t *half = engine->plan + (engine->old ? KEDGE_PLAN_OLD : KEDGE_PLAN_NEW);
     half[KEDGE_HALF_K] = (uint8_t)((image->size + engine->unit_size - 1) / engine->unit_size);
     kedge_put_le32(half + KEDGE_HALF_SIZE, image->size);
-    kedge_history_put_version(half + KEDGE_HALF_VERSION, &image->version);
+    kedge_version_put(half + KEDGE_HALF_VERSION, &image->version);
     memcpy(half + KEDGE_HALF_ID, engine->verify.digest, 8);
 }
 
