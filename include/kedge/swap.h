@@ -131,10 +131,9 @@ bool kedge_engine_page_holds(struct kedge_engine *engine, const struct kedge_slo
 /* Does the unit at region offset `at` hold the unit buffer? A difference is read up to 3 times. */
 bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at);
 
-/* Program one page at region offset `at`, unless the data is blank. An erase that the device
- * silently ignored must not be programmed over: the page is probed. */
-int kedge_engine_program(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                         struct kedge_bytes data);
+/* Are the `size` bytes, a page at most, at region offset `at` erased? One reading. */
+bool kedge_engine_blank(const struct kedge_engine *engine, const struct kedge_slot *slot,
+                        uint32_t at, uint32_t size);
 
 /* Unit buffer -> flash: erase, program what is not blank in pieces, read back; up to 3 times. The
  * plain store of a strategy. */

@@ -92,6 +92,8 @@ static void note_primary(struct loader *l, enum kedge_primary_fact fact)
 static void look_at_primary(struct loader *l, bool tables)
 {
     const uint8_t *digest = l->engine.verify.digest;
+    if (tables) /* what no unit fills costs no programming */
+        memset(l->engine.plan + KEDGE_PLAN_TABLES, 0xFF, 8u * l->engine.plan[KEDGE_PLAN_UNITS]);
     const enum kedge_verdict verdict = kedge_engine_look(&l->engine, KEDGE_PRIMARY, 0, tables);
     if (verdict != KEDGE_IMAGE_GOOD) {
         l->facts.primary = KEDGE_PRIMARY_BAD;

@@ -127,17 +127,30 @@ bool kedge_engine_holds(struct kedge_engine *engine, const struct kedge_slot *sl
     return true;
 }
 
-int kedge_engine_program(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
-                         struct kedge_bytes data)
+bool kedge_engine_blank(const struct kedge_engine *engine, const struct kedge_slot *slot,
+                        uint32_t at, uint32_t size)
 {
-    if (kedge_all(data, erased(slot)))
-        return 0;
-    const int rc = kedge_region_read(&slot->region, at, kedge_buf(engine->page, data.size));
-    if (rc != 0)
-        return rc;
-    if (!kedge_all(kedge_bytes(engine->page, data.size), erased(slot)))
-        return KEDGE_E_READBACK;
-    return kedge_region_program(&slot->region, at, data);
+    return kedge_region_read(&slot->region, at, kedge_buf(engine->page, size)) == 0 &&
+           kedge_all(kedge_bytes(engine->page, size), erased(slot));
+}
+
+/* Erase, program. An erase that the device silently ignored must not be programmed over: the first
+ * place that is to be programmed is probed. */
+static int write(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
+                 uint32_t piece)
+{
+    bool probed = false;
+    int rc = kedge_region_erase(&slot->region, at, engine->unit_size);
+    for (uint32_t o = 0; rc == 0 && o < engine->unit_size; o += piece) {
+        const struct kedge_bytes data = {engine->unit + o, piece};
+        if (kedge_all(data, erased(slot)))
+            continue;
+        if (!probed && !kedge_engine_blank(engine, slot, at + o, piece))
+            return KEDGE_E_READBACK;
+        probed = true;
+        rc = kedge_region_program(&slot->region, at + o, data);
+    }
+    return rc;
 }
 
 int kedge_engine_store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
@@ -146,9 +159,7 @@ int kedge_engine_store(struct kedge_engine *engine, const struct kedge_slot *slo
     int rc = 0;
     for (unsigned i = 0; i < WRITES; i++) {
         feed(engine);
-        rc = kedge_region_erase(&slot->region, at, engine->unit_size);
-        for (uint32_t o = 0; rc == 0 && o < engine->unit_size; o += piece)
-            rc = kedge_engine_program(engine, slot, at + o, kedge_bytes(engine->unit + o, piece));
+        rc = write(engine, slot, at, piece);
         if (rc == 0 && kedge_engine_holds(engine, slot, at))
             return 0;
         engine->retries++;

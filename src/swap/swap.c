@@ -17,30 +17,23 @@ static bool overlaps(const struct kedge_engine *engine, struct kedge_copy *save)
            kedge_step(plan, pc + 2, save);
 }
 
-/* The page `o` bytes into the copy's unit, of which the image has `left` bytes, from the primary to
- * the erased secondary. */
-static int forward(struct kedge_engine *engine, const struct kedge_copy *save, uint32_t o,
-                   uint32_t left, const struct kedge_region *to, uint32_t at, bool *probed)
+/* Program what is not blank; nothing after an error. */
+static int put(const struct kedge_slot *slot, uint32_t at, const uint8_t *page, int rc)
 {
-    const uint32_t from = save->from * engine->unit_size + o;
-    const uint8_t erased = to->flash->geometry.erased;
-    const struct kedge_bytes page = {engine->page, KEDGE_PAGE};
-    const struct kedge_buf part = {engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE};
-    bool blank = true;
-    int rc = 0;
-    if (!*probed)
-        rc = kedge_region_blank(to, at, KEDGE_PAGE, kedge_buf(engine->page, KEDGE_PAGE), &blank);
-    if (rc == 0 && !blank)
-        rc = KEDGE_E_READBACK;
-    memset(engine->page, erased, KEDGE_PAGE);
-    if (rc == 0)
-        rc = kedge_region_read(&engine->pair->primary.region, from, part);
-    if (rc == 0 && engine->strategy->crypt != NULL)
-        rc = engine->strategy->crypt(engine, save, o, part);
-    if (rc != 0 || kedge_all(page, erased))
+    const struct kedge_bytes data = {page, KEDGE_PAGE};
+    if (rc != 0 || kedge_all(data, slot->region.flash->geometry.erased))
         return rc;
-    *probed = true;
-    return kedge_region_program(to, at, page);
+    return kedge_region_program(&slot->region, at, data);
+}
+
+/* Erases are posted; the one of the other device goes on while this waits to see the first place.
+ */
+static int see_erased(const struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
+                      int rc)
+{
+    if (rc == 0 && !kedge_engine_blank(engine, slot, at, KEDGE_PAGE))
+        rc = KEDGE_E_READBACK;
+    return rc;
 }
 
 /* The unit buffer goes to the primary, and meanwhile a unit of the primary to its place. Nothing is
@@ -49,20 +42,25 @@ static int forward(struct kedge_engine *engine, const struct kedge_copy *save, u
 static int both(struct kedge_engine *engine, uint32_t load_at, const struct kedge_copy *save,
                 int *loaded)
 {
-    const struct kedge_region *primary = &engine->pair->primary.region;
+    const struct kedge_slot *primary = &engine->pair->primary;
     const struct kedge_slot *slot = kedge_engine_slot(engine, save->to_slot);
     const uint32_t at = kedge_slot_unit_at(slot, save->to);
     const uint32_t size = kedge_engine_bytes(engine, save->old, save->index);
     const uint32_t unit = engine->unit_size;
-    bool probed = false;
     int rc = kedge_region_erase(&slot->region, at, unit);
-    *loaded = kedge_region_erase(primary, load_at, unit);
+    *loaded = kedge_region_erase(&primary->region, load_at, unit);
+    rc = see_erased(engine, slot, at, rc);
+    *loaded = see_erased(engine, primary, load_at, *loaded);
     for (uint32_t o = 0; o < unit; o += KEDGE_PAGE) {
+        const uint32_t left = size > o ? size - o : 0;
+        const struct kedge_buf part = {engine->page, left < KEDGE_PAGE ? left : KEDGE_PAGE};
+        memset(engine->page, slot->region.flash->geometry.erased, KEDGE_PAGE);
         if (rc == 0)
-            rc = forward(engine, save, o, size > o ? size - o : 0, &slot->region, at + o, &probed);
-        if (*loaded == 0)
-            *loaded = kedge_engine_program(engine, &engine->pair->primary, load_at + o,
-                                           kedge_bytes(engine->unit + o, KEDGE_PAGE));
+            rc = kedge_region_read(&primary->region, save->from * unit + o, part);
+        if (rc == 0 && engine->strategy->crypt != NULL)
+            rc = engine->strategy->crypt(engine, save, o, part);
+        rc = put(slot, at + o, engine->page, rc);
+        *loaded = put(primary, load_at + o, engine->unit + o, *loaded);
     }
     return rc;
 }
