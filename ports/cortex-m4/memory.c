@@ -10,10 +10,13 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
-    for (; size >= sizeof(word); size -= sizeof(word)) {
-        *(word *)(void *)d = *(const word *)(const void *)s;
-        d += sizeof(word);
-        s += sizeof(word);
+    for (; size >= 2 * sizeof(word); size -= 2 * sizeof(word)) {
+        const word first = ((const word *)(const void *)s)[0];
+        const word second = ((const word *)(const void *)s)[1];
+        ((word *)(void *)d)[0] = first;
+        ((word *)(void *)d)[1] = second;
+        d += 2 * sizeof(word);
+        s += 2 * sizeof(word);
     }
     while (size-- > 0) {
         *d++ = *s++;

@@ -304,6 +304,8 @@ static void act(struct loader *l, enum kedge_action action)
     case KEDGE_ASK_CANDIDATE:
         look_at_primary(l, true);
         rc = find_candidate(l);
+        if (rc != 0 && l->facts.primary != KEDGE_PRIMARY_BAD)
+            l->facts.primary = KEDGE_PRIMARY_UNKNOWN; /* its signature counts when it boots */
         break;
     case KEDGE_ASK_ANY:
         rc = find_candidate(l);

@@ -35,11 +35,15 @@ static void update(struct kedge_hash_state *state, struct kedge_bytes data)
         const uint32_t at = s->size % BLOCK;
         const uint32_t left = BLOCK - at;
         const uint32_t n = data.size < left ? (uint32_t)data.size : left;
-        memcpy(s->block + at, data.at, n);
+        const uint8_t *block = data.at;
+        if (n != BLOCK) {
+            memcpy(s->block + at, data.at, n);
+            block = s->block;
+        }
         s->size += n;
         data = kedge_bytes(data.at + n, data.size - n);
         if (n == left)
-            br_sha2small_round(s->block, s->value);
+            br_sha2small_round(block, s->value);
     }
 }
 

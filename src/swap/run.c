@@ -242,6 +242,7 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     kedge_engine_phase(engine, KEDGE_PHASE_VALIDATE);
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
+    v->hash_is_enough = tables && engine->old;
     const enum kedge_verdict verdict = engine->strategy->verify(&engine->source, v);
     /* of a refused one too: the history says which it was */
     if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))
