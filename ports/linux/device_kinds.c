@@ -1,5 +1,7 @@
 #include "device_kinds.h"
 
+#include "kedge/delta.h"
+
 void device_kinds_make(struct device_kinds *kinds, const struct kedge_device_keys *device,
                        struct kedge_bytes shared)
 {
@@ -7,4 +9,5 @@ void device_kinds_make(struct device_kinds *kinds, const struct kedge_device_key
         .sealed = {.aead = &kedge_chacha20, .device = device, .shared = shared}};
     kinds->at[kinds->count++] =
         (struct kedge_pipe_kind){KEDGE_SEALED_MAGIC, &kedge_sealed, &kinds->sealed};
+    kinds->at[kinds->count++] = (struct kedge_pipe_kind){KEDGE_DELTA_MAGIC, &kedge_delta, NULL};
 }

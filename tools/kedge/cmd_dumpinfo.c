@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "command.h"
+#include "envelope.h"
 #include "image_file.h"
+#include "inside.h"
+#include "kedge/pipe.h"
 #include "kedge/trailer.h"
 #include "options.h"
 #include "report.h"
@@ -42,14 +45,31 @@ struct named {
 };
 
 static const struct named tlv_names[] = {
-    {0x01, "KEYHASH"},       {0x02, "PUBKEY"},     {0x10, "SHA256"},
-    {0x11, "SHA384"},        {0x12, "SHA512"},     {0x20, "RSA2048"},
-    {0x22, "ECDSASIG"},      {0x23, "RSA3072"},    {0x24, "ED25519"},
-    {0x25, "SIG_PURE"},      {0x30, "ENCRSA2048"}, {0x31, "ENCKW"},
-    {0x32, "ENCEC256"},      {0x33, "ENCX25519"},  {0x34, "ENCX25519_SHA512"},
-    {0x40, "DEPENDENCY"},    {0x50, "SEC_CNT"},    {0x60, "BOOT_RECORD"},
-    {0x70, "DECOMP_SIZE"},   {0x71, "DECOMP_SHA"}, {0x72, "DECOMP_SIGNATURE"},
-    {0x73, "COMP_DEC_SIZE"}, {0x74, "UUID_VID"},   {0x75, "UUID_CID"},
+    {0x01, "KEYHASH"},
+    {0x02, "PUBKEY"},
+    {0x10, "SHA256"},
+    {0x11, "SHA384"},
+    {0x12, "SHA512"},
+    {0x20, "RSA2048"},
+    {0x22, "ECDSASIG"},
+    {0x23, "RSA3072"},
+    {0x24, "ED25519"},
+    {0x25, "SIG_PURE"},
+    {0x30, "ENCRSA2048"},
+    {0x31, "ENCKW"},
+    {0x32, "ENCEC256"},
+    {0x33, "ENCX25519"},
+    {0x34, "ENCX25519_SHA512"},
+    {0x40, "DEPENDENCY"},
+    {0x50, "SEC_CNT"},
+    {0x60, "BOOT_RECORD"},
+    {0x70, "DECOMP_SIZE"},
+    {0x71, "DECOMP_SHA"},
+    {0x72, "DECOMP_SIGNATURE"},
+    {0x73, "COMP_DEC_SIZE"},
+    {0x74, "UUID_VID"},
+    {0x75, "UUID_CID"},
+    {KEDGE_ENVELOPE_TLV, "KEDGE_ENVELOPE"},
 };
 
 static const struct named flag_names[] = {
@@ -223,6 +243,16 @@ static int print_json(const char *name, const struct image_file *file,
     json_t *const all = json_pack("{s:o?, s:o, s:o, s:o}", "filename", json_string(name), "header",
                                   header_json(image), "tlv_area", tlvs_json(file, image), "trailer",
                                   trailer_json(t));
+    struct kedge_bytes payload;
+    struct kedge_image header;
+
+    if (envelope_open(kedge_bytes(file->data.at, file->data.size), &payload, &header)) {
+        json_t *const inside = inside_json(payload);
+
+        if (inside != NULL) { /* imgtool has no such thing */
+            json_object_set_new(all, "inside", inside);
+        }
+    }
     const int result = all == NULL || json_dumpf(all, stdout, JSON_INDENT(2)) != 0
                            ? fail("cannot write JSON to standard output")
                            : EXIT_DONE;
@@ -298,6 +328,22 @@ static void print_payload(const struct kedge_image *image)
     printf("|%*s%s%*s|\n", left, "", line, WIDTH - 2 - left - size, "");
     printf("|%*s|\n", WIDTH - 2, "");
     rule(NULL);
+}
+
+static void print_inside(const struct image_file *file)
+{
+    struct kedge_bytes payload;
+    struct kedge_image image;
+    const char *words = NULL;
+
+    if (envelope_open(kedge_bytes(file->data.at, file->data.size), &payload, &image)) {
+        words = inside_text(payload);
+    }
+    if (words != NULL) {
+        rule("Inside");
+        puts(words);
+        rule(NULL);
+    }
 }
 
 static void print_tlv(const struct image_file *file, const struct kedge_tlv *tlv)
@@ -378,6 +424,7 @@ static void print_text(const char *name, const struct image_file *file,
     printf("Printing content of signed image: %s \n\n", name);
     print_header(image);
     print_payload(image);
+    print_inside(file);
     if (image->protected_size != 0) {
         print_area(file, image, true);
     }

@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"dumpinfo", "show an image's header, TLVs and trailer", run_dumpinfo},
     {"seal", "encrypt an image for a device, in authenticated segments", run_seal},
     {"unseal", "give back what was sealed", run_unseal},
+    {"delta", "a patch from one image to another, or a compressed image", run_delta},
     {"image", "images on a device", run_image},
     {"os", "the device itself: echo, reset, info", run_os},
     {"recorder", "every flash operation of a device", run_recorder},

@@ -1,7 +1,6 @@
 #include "sealed_file.h"
 
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,23 +179,4 @@ bool sealed_open(const struct kedge_pipe_kind *kinds, size_t kind_count, struct 
     }
     *why = error == 0 ? "" : kedge_pipe_reason(&pipe, error);
     return error == 0;
-}
-
-const char *sealed_text(struct kedge_bytes payload)
-{
-    static char text[160];
-
-    if (payload.size < KEDGE_SEALED_HEAD || kedge_le32(payload.at) != KEDGE_SEALED_MAGIC) {
-        return NULL;
-    }
-    const uint8_t *const id = payload.at + KEDGE_SEALED_KEY_ID_AT;
-    const uint32_t size = kedge_le32(payload.at + KEDGE_SEALED_SIZE_AT);
-    const unsigned segment_log = payload.at[KEDGE_SEALED_LOG_AT] & 31u;
-
-    snprintf(text, sizeof(text),
-             "%s key %02x%02x%02x%02x%02x%02x%02x%02x, %u bytes inside, %llu segments",
-             payload.at[KEDGE_SEALED_WRAP_AT] == KEDGE_SEALED_SHARED ? "shared" : "device", id[0],
-             id[1], id[2], id[3], id[4], id[5], id[6], id[7], size,
-             (unsigned long long)(((uint64_t)size + (1ull << segment_log) - 1) >> segment_log));
-    return text;
 }

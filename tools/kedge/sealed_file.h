@@ -27,7 +27,4 @@ void sealed_payload(const struct sealed_request *request, const uint8_t *id,
 bool sealed_open(const struct kedge_pipe_kind *kinds, size_t kind_count, struct kedge_bytes file,
                  struct blob *plain, const char **why);
 
-/* "9f86d081884c7d65, 4321 bytes in 2 segments" of the head. NULL: it is not one. Static memory. */
-const char *sealed_text(struct kedge_bytes payload);
-
 #endif
