@@ -54,7 +54,7 @@ struct kedge_pipe_level {
     uint16_t protected_left, tlv_left, value_left;
     uint8_t phase, head_size, head_given, tlv_size, held_at, held_size;
     bool whole;   /* every byte from the first on was seen: the hash counts */
-    bool checked; /* the envelope's hash was there and right */
+    bool checked; /* the envelope's hash was there, and right if `whole` */
     uint8_t tlv[4];
     uint8_t digest[32]; /* of header, payload and protected TLVs */
     uint8_t head[KEDGE_ENVELOPE_HEAD];
@@ -106,8 +106,8 @@ static inline unsigned kedge_pipe_depth(const struct kedge_pipe *pipe)
 /* SHA-256 of all that was pushed; false after a seek, when the pipe has not seen it all. */
 bool kedge_pipe_digest(const struct kedge_pipe *pipe, uint8_t digest[32]);
 
-/* The envelope's own hash (its SHA-256 TLV), by which clients know the file; false: no envelope, or
- * its end has not come yet. */
+/* The envelope's own hash (its SHA-256 TLV), by which clients know the file; after a seek not
+ * compared with anything. false: no envelope, or its end has not come yet. */
 bool kedge_pipe_envelope(const struct kedge_pipe *pipe, uint8_t digest[32]);
 
 /* Resume after a reset. `depth` is what kedge_pipe_depth() was when the first *out bytes were

@@ -13,7 +13,7 @@ enum kedge_phase {
     KEDGE_PHASE_SWAP,     /* loader: moving images */
     KEDGE_PHASE_IDLE,     /* agent: requests, confirm, settings */
     KEDGE_PHASE_DOWNLOAD, /* agent: an upload or chunks are being received */
-    KEDGE_PHASE_DECODE,   /* agent: the chunk store is hashed and decoded into the slot */
+    KEDGE_PHASE_DECODE,   /* agent: what a transform made of a file goes into the slot */
     KEDGE_PHASES
 };
 

@@ -278,8 +278,7 @@ static int make_room(struct kedge_agent *agent, bool *may_erase, uint32_t *room)
     return status;
 }
 
-/* *waits: output may be waiting for the next call. */
-static int drain(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, bool *waits)
+static int pull_and_put(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, bool *waits)
 {
     struct kedge_upload *const upload = &agent->upload;
     size_t given = 1;
@@ -315,6 +314,16 @@ static int drain(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, b
                      : kedge_upload_put(agent, kedge_bytes(out, given), may_erase);
         KEDGE_ASSERT(status != KEDGE_AGENT_OK || upload->at == from + given);
     }
+    return status;
+}
+
+/* *waits: output may be waiting for the next call. */
+static int drain(struct kedge_agent *agent, bool *may_erase, uint32_t *budget, bool *waits)
+{
+    const uint8_t before = kedge_agent_enter(agent, KEDGE_PHASE_DECODE);
+    const int status = pull_and_put(agent, may_erase, budget, waits);
+
+    (void)kedge_agent_enter(agent, before);
     return status;
 }
 

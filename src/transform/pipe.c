@@ -175,16 +175,19 @@ static int take_tlv(struct kedge_pipe *pipe, unsigned k, struct kedge_bytes in, 
                : 0;
 }
 
-/* Of all TLVs only the hash counts. */
+/* Of all TLVs only the hash counts. Who has not seen all (a seek) takes it as the file's name. */
 static int take_value(struct kedge_pipe *pipe, unsigned k, struct kedge_bytes in, size_t *taken)
 {
     struct kedge_pipe_level *const level = &pipe->levels[k];
 
     *taken = least(in.size, level->value_left);
     if (kedge_le16(level->tlv) == TLV_SHA256 &&
-        kedge_le16(level->tlv + 2) == sizeof(level->digest) && level->whole) {
+        kedge_le16(level->tlv + 2) == sizeof(level->digest)) {
         const size_t at = sizeof(level->digest) - level->value_left;
 
+        if (!level->whole) {
+            memcpy(level->digest + at, in.at, *taken);
+        }
         if (memcmp(level->digest + at, in.at, *taken) != 0) {
             return fail(pipe, k, KEDGE_E_HASH, "the file was changed: its hash does not match");
         }

@@ -8,6 +8,7 @@
 
 #include "cbor_json.h"
 #include "command.h"
+#include "delta_file.h"
 #include "file.h"
 #include "group.h"
 #include "kedge/image.h"
@@ -26,11 +27,15 @@
 static struct {
     struct option_number image;
     bool upgrade, test, confirm, reset, wait;
+    const char *delta_from;
 } given;
 
 static const struct option options[] = {
     {0, "image", "N", "the number of the image, for devices with several", OPTION_NUMBER,
      &given.image},
+    {0, "delta-from", "OLD",
+     "send a patch: OLD is the image that the device runs. If it is not: the compressed image",
+     OPTION_TEXT, &given.delta_from},
     {0, "upgrade", NULL, "only when it is newer than the running one", OPTION_FLAG, &given.upgrade},
     {0, "test", NULL, "then: try it at the next boot", OPTION_FLAG, &given.test},
     {0, "confirm", NULL, "then: install it for good at the next boot", OPTION_FLAG, &given.confirm},
@@ -291,6 +296,77 @@ int device_reset(struct device_link *to, bool force)
     return device_ask(to, &ask, QUICK_MS, "reset", &reply);
 }
 
+/* ---- patches -------------------------------------------------------------------------------- */
+
+static bool runs(const struct image_file *old)
+{
+    struct kedge_smp_image_entry entries[16];
+    struct kedge_smp_reply reply;
+    struct kedge_image image;
+    uint8_t hash[KEDGE_DIGEST_MAX];
+    struct kedge_smp_request ask = device_request(&device, KEDGE_SMP_READ, 1, 0);
+    const int size = kedge_image_parse(&old->source, &image) == KEDGE_IMAGE_GOOD
+                         ? kedge_image_hash(&old->source, &image, hash)
+                         : -1;
+
+    if (size < 0 || device_ask(&device, &ask, SLOW_MS, "image list", &reply) != 0) {
+        return false;
+    }
+    const int count = kedge_smp_read_images(reply.cbor, entries, 16);
+
+    for (int i = 0; i < count; i++) {
+        if (entries[i].active && entries[i].hash.size == (size_t)size &&
+            memcmp(entries[i].hash.at, hash, (size_t)size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What to send instead of `now`: a patch, or when the device runs something else than OLD, the
+ * image compressed. 0 or EXIT_REFUSED, said. */
+static int make_patch(const struct image_file *now, struct blob *file)
+{
+    const struct delta_known nothing = {0};
+    struct delta_facts facts;
+    struct image_file old;
+    int result = image_file_open(given.delta_from, &old);
+
+    if (result != 0) {
+        return result;
+    }
+    const bool fits = runs(&old);
+
+    if (!fits) {
+        fprintf(stderr, "kedge: the device does not run %s: sending the whole image, compressed\n",
+                given.delta_from);
+    }
+    result = delta_file_make(fits ? &old : NULL, now, &nothing, file, &facts);
+    image_file_close(&old);
+    return result;
+}
+
+/* The file as it is, or a patch. */
+static int upload_by(const char *path, const struct file_data *file, struct kedge_bytes hash)
+{
+    const struct image_file now = {.data = *file,
+                                   .source = {read_file_bytes, file, (uint32_t)file->size}};
+    struct blob patch = {0};
+
+    if (given.delta_from == NULL) {
+        return upload_file(path, file, hash);
+    }
+    int result = make_patch(&now, &patch);
+
+    if (result == 0) {
+        const struct file_data sent = {.at = patch.at, .size = patch.size};
+
+        result = upload_file(path, &sent, hash);
+    }
+    blob_free(&patch);
+    return result;
+}
+
 static int run_steps(const char *path, const struct file_data *file)
 {
     uint8_t hash[KEDGE_DIGEST_MAX];
@@ -304,7 +380,7 @@ static int run_steps(const char *path, const struct file_data *file)
     if (result != 0 || (result = device_link_open(&device)) != 0) {
         return result;
     }
-    result = upload_file(path, file, kedge_bytes(hash, size));
+    result = upload_by(path, file, kedge_bytes(hash, size));
     if (result == 0 && (given.test || given.confirm)) {
         result = image_request(&device, kedge_bytes(hash, size), given.confirm);
     }
