@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "delta_make.h"
 #include "envelope.h"
 #include "sealed_file.h"
 
@@ -12,9 +13,10 @@ static const struct kedge_sealed_keys keys = {.aead = &kedge_chacha20, .shared =
 static const struct kedge_pipe_kind kinds[] = {
     {KEDGE_SEALED_MAGIC, &kedge_sealed, &keys},
     {WRAPPED_GROW_MAGIC, &wrapped_growing, NULL},
+    {KEDGE_DELTA_MAGIC, &kedge_delta, NULL},
 };
 static struct kedge_pipe pipe;
-static uint64_t memory[3 * 600];
+static uint64_t memory[3 * 1300];
 
 void wrapped_use(struct agent_device *device)
 {
@@ -96,6 +98,25 @@ void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain)
     }
     wrap(file, "grown", &payload, plain);
     blob_free(&payload);
+}
+
+void wrapped_delta(struct wrapped_file *file, struct kedge_bytes old, struct kedge_bytes plain,
+                   uint32_t chunk_log)
+{
+    const struct delta_options options = {.old_base = 0x8000,
+                                          .new_base = 0x8000,
+                                          .ram_base = 0x20000000,
+                                          .ram_size = 0x10000,
+                                          .chunk_log = chunk_log};
+    struct delta_bytes patch = {0};
+
+    if (delta_make(old, plain, &options, &patch) != 0) {
+        abort();
+    }
+    const struct blob payload = {.at = patch.at, .size = patch.size};
+
+    wrap(file, "delta", &payload, plain);
+    free(patch.at);
 }
 
 void wrapped_free(struct wrapped_file *file)

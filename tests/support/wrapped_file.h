@@ -22,6 +22,9 @@ void wrapped_seal_foreign(struct wrapped_file *file, struct kedge_bytes plain);
 /* Run length: a transform that grows a few bytes to many, and cannot seek. Magic "GROW", u32 size,
  * then pairs {count u8, value u8}. */
 void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain);
+/* A patch from `old`, which the device runs, to `plain`; chunk_log 0: one chunk. */
+void wrapped_delta(struct wrapped_file *file, struct kedge_bytes old, struct kedge_bytes plain,
+                   uint32_t chunk_log);
 void wrapped_hash(struct wrapped_file *file);
 void wrapped_free(struct wrapped_file *file);
 
