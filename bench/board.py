@@ -16,7 +16,7 @@ from rig import ARM, EXTERNAL_SIZE, INTERNAL_SIZE, KEY, PRIMARY, SLOT, kedge  # 
 
 PAYLOAD = 261440  # with header and TLVs about 256 KiB
 REASONS = {"plain": 0, "test": 1, "revert": 4}
-BUILDS = {"small": "P-256 by p256-m", "fast": "P-256 by micro-ecc, asm", "ecies": "small + ECIES-P256, encrypted"}
+BUILDS = {"small": "P-256 by p256-m", "fast": "P-256 compiled for speed", "ecies": "small + ECIES-P256, encrypted"}
 ENC_KEY = ROOT / "tests" / "fixtures" / "keys" / "enc.pem"
 MCUBOOT = {"plain": 33.0e6, "test": 67.3e6}  # swap-offset, both flashes as plain RAM
 

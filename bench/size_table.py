@@ -14,7 +14,7 @@ REASONS = {"plain": 0, "test": 1, "revert": 4}  # enum kedge_reason of what must
 # Goals: text, static RAM beside the sector buffer, stack, millions of instructions.
 LOADERS = {
     "small": ("swap, P-256 (p256-m)", dict(text=12288, ram=3072, stack=1300, plain=29e6, test=55e6)),
-    "fast": ("swap, P-256 (micro-ecc, asm)", dict(text=14336, ram=3072, stack=1800, plain=16e6, test=40e6)),
+    "fast": ("small, hot files for speed", dict(text=14336, ram=3072, stack=1800, plain=16e6, test=40e6)),
     "ed25519": ("swap, Ed25519 (Monocypher)", dict(text=20480, ram=3072, stack=1800, plain=16e6, test=40e6)),
     "ecies": ("small + ECIES-P256", dict(text=15360, stack=2900, test=230e6)),
     "ecies-fast": ("fast + ECIES-P256, AES tables", dict(test=120e6)),

@@ -8,8 +8,9 @@ list(TRANSFORM board_shared PREPEND ports/board/)
 function(kedge_board_program name script)
     cmake_parse_arguments(use "" "" "LIBRARIES" ${ARGN})
     get_filename_component(folder ${script} DIRECTORY)
-    add_executable(${name} ${board_shared} ports/cortex-m4/memory.c ${use_UNPARSED_ARGUMENTS})
-    target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/loader-key/plain ports/crypto ${folder})
+    add_executable(${name} ${board_shared} ports/cortex-m4/memory.c
+        ports/cortex-m4/sha256_round.c ${use_UNPARSED_ARGUMENTS})
+    target_include_directories(${name} PRIVATE ports/board ports/loader-key ports/loader-key/plain ${folder})
     target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
     target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge gcc)
     target_link_options(${name} PRIVATE -flto=auto -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
@@ -18,7 +19,7 @@ function(kedge_board_program name script)
     set_target_properties(${name} PROPERTIES SUFFIX .elf
         LINK_DEPENDS "${CMAKE_SOURCE_DIR}/${script};${CMAKE_SOURCE_DIR}/ports/cortex-m4/sections.ld")
 endfunction()
-set_source_files_properties(ports/cortex-m4/memory.c ports/board/startup.c ports/board/strings.c PROPERTIES COMPILE_OPTIONS
+set_source_files_properties(ports/cortex-m4/memory.c ports/cortex-m4/sha256_round.c ports/board/startup.c ports/board/strings.c PROPERTIES COMPILE_OPTIONS
     "-fno-lto;-fno-tree-loop-distribute-patterns;-fno-ivopts;-fno-tree-scev-cprop")
 
 # kedge_board_application(NAME LINKERSCRIPT SOURCES...): NAME-waits, NAME-confirms, NAME-crashes, each
@@ -36,13 +37,13 @@ set(air ports/board/air_none.c)
 set(groups ports/board/groups_all.c)
 set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller_none.c)
 kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
-    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+    ports/loader-key/p256.c ${p256_fast} ${ast1030})
 kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
 kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
-    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+    ports/loader-key/p256.c ${p256_fast} ${ast1030})
 
 kedge_board_program(qemu-ast1030-measure-fast ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
-    ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c ${ast1030} LIBRARIES tp_microecc)
+    ports/loader-key/p256.c ${p256_fast} ${ast1030})
 kedge_board_program(qemu-ast1030-measure-small ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c
     ports/loader-key/p256.c ${ast1030})
 kedge_board_program(qemu-ast1030-measure-ecies ports/qemu-ast1030/loader.ld ports/qemu-ast1030/main_measure.c

@@ -1,19 +1,16 @@
-# The loaders of `make size`, in three builds that differ in their signature: small (p256-m), fast
-# (micro-ecc with ARM assembly), ed25519 (Monocypher). Each twice: for the nRF52840, whose bytes are
-# counted, and for QEMU's mps2-an386, where the same objects run and are measured.
-kedge_root(MICROECC_ROOT uECC.c)
-kedge_thirdparty(tp_microecc ${MICROECC_ROOT}/uECC.c)
-target_include_directories(tp_microecc SYSTEM PUBLIC ${MICROECC_ROOT})
-target_compile_definitions(tp_microecc PRIVATE uECC_OPTIMIZATION_LEVEL=3
-    uECC_SUPPORTS_secp160r1=0 uECC_SUPPORTS_secp192r1=0 uECC_SUPPORTS_secp224r1=0
-    uECC_SUPPORTS_secp256k1=0 uECC_SUPPORT_COMPRESSED_POINT=0)
+# The loaders of `make size`: small (p256-m), fast (the same, and what its time goes into compiled for
+# speed), ed25519 (Monocypher). Each twice: for the nRF52840, whose bytes are counted, and for QEMU's
+# mps2-an386, where the same objects run and are measured.
 
 # What compilers call by themselves must not be optimised away with the rest of the program, nor be
 # made of calls to itself.
-add_library(cortex_m4 OBJECT ports/cortex-m4/startup.c ports/cortex-m4/memory.c)
-target_include_directories(cortex_m4 PRIVATE include)
-target_compile_options(cortex_m4 PRIVATE ${kedge_warnings} -ffreestanding -fno-lto
-    -fno-tree-loop-distribute-patterns -fno-ivopts -fno-tree-scev-cprop)
+foreach(name cortex_m4 cortex_m4_fast)
+    add_library(${name} OBJECT ports/cortex-m4/startup.c ports/cortex-m4/memory.c ports/cortex-m4/sha256_round.c)
+    target_include_directories(${name} PRIVATE include src)
+    target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fno-lto
+        -fno-tree-loop-distribute-patterns -fno-ivopts -fno-tree-scev-cprop)
+endforeach()
+target_compile_options(cortex_m4_fast PRIVATE -O2 "-DMEMORY_UNROLL=_Pragma(\"GCC unroll 4\")")
 
 # Where a loader spends its time, loops keep their constants in registers.
 target_compile_options(tp_bearssl PRIVATE -fmove-loop-invariants -ftree-loop-im)
@@ -26,18 +23,27 @@ set_source_files_properties(src/base/crc32.c PROPERTIES COMPILE_OPTIONS "-fmove-
 # The core is freestanding, yet a port has these four functions: the compiler may know what they do.
 target_compile_options(kedge PRIVATE -fbuiltin)
 
-# kedge_loader(NAME PORT SOURCES... [SECRECY plain|ecies] LIBRARIES ...)
+# P-256 in three quarters of the time for 200 bytes, linked in place of what tp_p256m has.
+kedge_p256m(p256m_fast OBJECT)
+target_compile_options(p256m_fast PRIVATE -fmove-loop-invariants -ftree-loop-im "-DP256M_UNROLL=_Pragma(\"GCC unroll 8\")")
+set(p256_fast $<TARGET_OBJECTS:p256m_fast>)
+
+# kedge_loader(NAME PORT SOURCES... [FAST] [SECRECY plain|ecies])
 function(kedge_loader name port)
-    cmake_parse_arguments(use "" "SECRECY" "LIBRARIES" ${ARGN})
+    cmake_parse_arguments(use "FAST" "SECRECY" "" ${ARGN})
     if(NOT use_SECRECY)
         set(use_SECRECY plain)
     endif()
+    set(hot $<TARGET_OBJECTS:cortex_m4>)
+    if(use_FAST)
+        set(hot $<TARGET_OBJECTS:cortex_m4_fast> ${p256_fast} ports/crypto/crc32_fast.c)
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS ports/${port}/*.c)
-    add_executable(${name} ${sources} ${use_UNPARSED_ARGUMENTS} $<TARGET_OBJECTS:cortex_m4>)
-    target_include_directories(${name} PRIVATE ports/${port} ports/crypto ports/loader-key
+    add_executable(${name} ${sources} ${use_UNPARSED_ARGUMENTS} ${hot})
+    target_include_directories(${name} PRIVATE ports/${port} ports/loader-key
         ports/loader-key/${use_SECRECY})
     target_compile_options(${name} PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
-    target_link_libraries(${name} PRIVATE kedge ${use_LIBRARIES} kedge)
+    target_link_libraries(${name} PRIVATE kedge)
     target_link_options(${name} PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections -Wl,--sort-section=alignment
         -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map -L${CMAKE_SOURCE_DIR}/ports/cortex-m4
         -T${CMAKE_SOURCE_DIR}/ports/${port}/link.ld)
@@ -48,11 +54,9 @@ endfunction()
 
 foreach(port nrf52840 mps2-an386)
     kedge_loader(${port}-small ${port} ports/loader-key/p256.c)
-    kedge_loader(${port}-fast ${port} ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c
-        LIBRARIES tp_microecc)
+    kedge_loader(${port}-fast ${port} ports/loader-key/p256.c FAST)
     kedge_loader(${port}-ed25519 ${port} ports/loader-key/ed25519.c)
     kedge_loader(${port}-ecies ${port} ports/loader-key/p256.c ports/loader-key/ecies/strategy.c SECRECY ecies)
-    kedge_loader(${port}-ecies-fast ${port} ports/loader-key/p256_fast.c ports/crypto/ecdsa_p256_fast.c
-        ports/loader-key/ecies-fast/strategy.c ports/crypto/wrap_p256_fast.c SECRECY ecies
-        LIBRARIES tp_microecc)
+    kedge_loader(${port}-ecies-fast ${port} ports/loader-key/p256.c ports/loader-key/ecies-fast/strategy.c
+        FAST SECRECY ecies)
 endforeach()

@@ -45,17 +45,20 @@ target_compile_definitions(tp_bearssl PRIVATE BR_USE_URANDOM=0 BR_USE_GETENTROPY
 
 kedge_root(MBEDTLS_ROOT 3rdparty/p256-m/p256-m/p256-m.c)
 set(p256m ${MBEDTLS_ROOT}/3rdparty/p256-m/p256-m)
-# p256m_joint.c includes p256-m.c.
-kedge_thirdparty(tp_p256m ports/thirdparty/p256m_joint.c ports/thirdparty/p256m_zeroize.c
-    ports/thirdparty/p256m_random.c)
-target_include_directories(tp_p256m SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include
-    ports/thirdparty)
-# p256-m.c is a part of Mbed TLS there and is empty unless these say that it is wanted.
-target_compile_definitions(tp_p256m PRIVATE MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h" MBEDTLS_PSA_P256M_DRIVER_ENABLED)
-# Signing and key generation need a random source; nobody here calls them, so the linker drops them.
-target_compile_options(tp_p256m PRIVATE -ffunction-sections)
+# p256m_joint.c includes p256-m.c, which is a part of Mbed TLS there and is empty unless these say that it
+# is wanted. Signing and key generation need a random source; a loader calls neither, so the linker drops
+# them. kedge_p256m(NAME TYPE SOURCES...)
+function(kedge_p256m name type)
+    add_library(${name} ${type} EXCLUDE_FROM_ALL ports/thirdparty/p256m_joint.c ${ARGN})
+    target_include_directories(${name} SYSTEM PUBLIC ${p256m} ${MBEDTLS_ROOT}/include ports/thirdparty
+        PRIVATE ${MBEDTLS_ROOT}/library)
+    target_compile_definitions(${name} PRIVATE
+        MBEDTLS_CONFIG_FILE="${CMAKE_SOURCE_DIR}/ports/thirdparty/mbedtls_config.h" MBEDTLS_PSA_P256M_DRIVER_ENABLED)
+    target_compile_options(${name} PRIVATE -w -fno-sanitize=undefined -ffunction-sections)
+    set_target_properties(${name} PROPERTIES C_EXTENSIONS ON)
+endfunction()
+kedge_p256m(tp_p256m STATIC ports/thirdparty/p256m_zeroize.c ports/thirdparty/p256m_random.c)
 target_link_options(tp_p256m INTERFACE -Wl,--gc-sections)
-target_include_directories(tp_p256m PRIVATE ${MBEDTLS_ROOT}/library)
 
 kedge_root(MONOCYPHER_ROOT src/monocypher.c)
 kedge_thirdparty(tp_monocypher ${MONOCYPHER_ROOT}/src/monocypher.c

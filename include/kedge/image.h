@@ -112,9 +112,10 @@ struct kedge_verify {
     uint8_t digest_size;
     uint8_t key_index; /* which key it was */
     bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
-    /* in: a good hash is GOOD, whoever made it, and is not trusted later. What becomes the old image
-     * is looked at so; nobody boots by such a verdict. */
-    bool hash_is_enough;
+    /* in: only look. Nothing is hashed, no signature computed, `digest` is the hash as it is stored:
+     * GOOD then says neither who made the image nor that its bytes are whole, and is not trusted
+     * later. What becomes the old image is looked at so; nobody boots by such a verdict. */
+    bool look_only;
     uint32_t counter; /* security counter TLV; 0: none */
     struct kedge_image image;
     /* in */

@@ -113,10 +113,10 @@ int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value)
 
 /* Parse, hash and check the signature of the image at `base` of a slot; engine->verify has the
  * details. The signature is not computed again for a digest that had a good one in this power-on.
- * tables: fill the old half and crc_old from the primary, of which only the hash is checked, the new
- * half, crc_new and, by comparing with the primary, `same` from elsewhere, from exactly the bytes that
- * were authenticated; the
- * unhashed TLVs are read twice. The half may be overwritten whatever the verdict. */
+ * tables: fill the old half and crc_old from the primary, which is only looked at for it (look_only)
+ * unless the strategy masks; the new half, crc_new and, by comparing with the primary, `same` from
+ * elsewhere, from exactly the bytes that were authenticated; the unhashed TLVs are read twice. The
+ * half may be overwritten whatever the verdict. */
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables);
 

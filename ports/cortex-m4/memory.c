@@ -6,17 +6,20 @@
 
 typedef uint32_t __attribute__((aligned(1), may_alias)) word;
 
+/* Loops over words: rolled up, or as a faster build wants them. */
+#ifndef MEMORY_UNROLL
+#define MEMORY_UNROLL
+#endif
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
-    for (; size >= 2 * sizeof(word); size -= 2 * sizeof(word)) {
-        const word first = ((const word *)(const void *)s)[0];
-        const word second = ((const word *)(const void *)s)[1];
-        ((word *)(void *)d)[0] = first;
-        ((word *)(void *)d)[1] = second;
-        d += 2 * sizeof(word);
-        s += 2 * sizeof(word);
+    MEMORY_UNROLL
+    for (; size >= sizeof(word); size -= sizeof(word)) {
+        *(word *)(void *)d = *(const word *)(const void *)s;
+        d += sizeof(word);
+        s += sizeof(word);
     }
     while (size-- > 0) {
         *d++ = *s++;
@@ -41,6 +44,7 @@ void *memset(void *to, int value, size_t size)
 {
     const word all = 0x01010101u * (uint8_t)value;
     uint8_t *d = to;
+    MEMORY_UNROLL
     for (; size >= sizeof(word); size -= sizeof(word)) {
         *(word *)(void *)d = all;
         d += sizeof(word);

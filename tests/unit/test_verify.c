@@ -572,6 +572,31 @@ static void skips_the_signature_of_a_known_digest_only(void **state)
     assert_int_equal(verify(&memory, &v), KEDGE_IMAGE_BAD_SIGNATURE);
 }
 
+/* What was only looked at passes for authenticated: the next real look takes its hash on trust. */
+static void vouches_for_nothing_it_only_looked_at(void **state)
+{
+    const struct fixture_source memory = load("p256.img");
+    struct kedge_verify v = with_keys("p256");
+    const uint32_t hash = find(&memory, 0x10);
+    uint8_t stored[32];
+
+    (void)state;
+    image_bytes[40] ^= 1;
+    memcpy(stored, image_bytes + hash, sizeof(stored));
+    v.look_only = true;
+    assert_int_equal(verify_again(&memory, &v), KEDGE_IMAGE_GOOD);
+    assert_memory_equal(v.digest, stored, sizeof(stored));
+    v.look_only = false;
+    assert_int_equal(verify_again(&memory, &v), KEDGE_IMAGE_BAD_HASH);
+    image_bytes[40] ^= 1;
+    image_bytes[find(&memory, 0x22) + 20] ^= 1;
+    assert_int_equal(verify_again(&memory, &v), KEDGE_IMAGE_BAD_SIGNATURE);
+    image_bytes[memory.size - 1] ^= 1;
+    image_bytes[0] ^= 0x80;
+    v.look_only = true;
+    assert_int_equal(verify_again(&memory, &v), KEDGE_IMAGE_ABSENT);
+}
+
 /* A pure signature is checked against the digest, or the other way round. */
 static void tells_pure_signatures_from_others(void **state)
 {
@@ -628,6 +653,7 @@ int main(void)
         cmocka_unit_test(does_not_read_behind_its_scratch_buffer),
         cmocka_unit_test(takes_the_first_of_two_counters),
         cmocka_unit_test(skips_the_signature_of_a_known_digest_only),
+        cmocka_unit_test(vouches_for_nothing_it_only_looked_at),
         cmocka_unit_test(tells_pure_signatures_from_others),
         cmocka_unit_test(trusts_nobody_without_keys),
     };

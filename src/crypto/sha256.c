@@ -1,14 +1,11 @@
-/* SHA-256 over BearSSL's compression function: 39.8 instructions a byte on Cortex-M4, half of what
- * the smallest one costs and the larger part of a boot (facts/cortex-m4.md). Blocks and padding are
- * ours (FIPS 180-4, 5.1.1): the library's serve SHA-224 as well and take 230 bytes more. */
+/* SHA-256: blocks and padding (FIPS 180-4, 5.1.1). A library's would serve SHA-224 as well and take
+ * 230 bytes more. */
 #include <string.h>
 
+#include "crypto/sha256_round.h"
 #include "kedge/crypto.h"
 
 #define BLOCK 64
-
-/* BearSSL's inner.h */
-void br_sha2small_round(const unsigned char *block, uint32_t *value);
 
 struct sha256 {
     uint32_t value[8];
@@ -37,13 +34,13 @@ static void update(struct kedge_hash_state *state, struct kedge_bytes data)
         const uint32_t n = data.size < left ? (uint32_t)data.size : left;
         const uint8_t *block = data.at;
         if (n != BLOCK) {
-            memcpy(s->block + at, data.at, n);
             block = s->block;
+            memcpy(s->block + at, data.at, n);
         }
         s->size += n;
         data = kedge_bytes(data.at + n, data.size - n);
         if (n == left)
-            br_sha2small_round(block, s->value);
+            kedge_sha256_round(block, s->value);
     }
 }
 
