@@ -4,9 +4,10 @@
 #include "board_ble.h"
 #include "say.h"
 
-#define BUFFERS  4u
-#define MESSAGE  2048u
-#define STUCK_MS 5000u /* a reply that moves on no more */
+#define BUFFERS   4u
+#define MESSAGE   2048u
+#define LINGER_MS 250u  /* as long as Zephyr's servers wait */
+#define STUCK_MS  5000u /* a reply that moves on no more */
 
 const uint16_t air_buffers = BUFFERS;
 
@@ -119,8 +120,14 @@ void air_idle(void)
     }
 }
 
+/* The reply to the request for a reset may still wait for its turn on the air: a client that does
+ * not get it asks again, which would end a trial. */
 void air_stop(void)
 {
+    const uint32_t start = board_now_ms();
+    while (gatt.connected && board_now_ms() - start < LINGER_MS && poll()) {
+        board_watchdog_feed();
+    }
     if (!dead) {
         peripheral_stop();
     }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define LOOK_AGAIN_MS 500  /* for a controller that was lost */
+#define LINGER_MS      250u /* as long as Zephyr's servers wait for a reply to go out */
+#define LINGER_STEP_MS 10u
 #define STUCK_MS      5000 /* a reply that moves on no more */
 
 static uint64_t now_us(void)
@@ -178,6 +180,13 @@ void ble_wire_wait(struct ble_wire *wire, uint64_t us)
         if (ppoll(&readable, 1, &left, NULL) > 0) {
             ble_wire_poll(wire);
         }
+    }
+}
+
+void ble_wire_linger(struct ble_wire *wire)
+{
+    for (unsigned ms = 0; ms < LINGER_MS && wire->gatt.connected; ms += LINGER_STEP_MS) {
+        ble_wire_wait(wire, LINGER_STEP_MS * 1000u);
     }
 }
 

@@ -402,6 +402,9 @@ static void serve(struct device *device)
             flushed = now_ms(NULL);
         }
     }
+    if (device->ble.open && device->service.reset_requested) {
+        ble_wire_linger(&device->ble);
+    }
     flight_log_flush(&device->log);
 }
 

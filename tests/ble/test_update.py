@@ -1,6 +1,7 @@
 """Whole updates over the virtual air by smpclient's Bumble transport, unmodified, and by kedge --ble."""
 
 import subprocess
+import time
 
 import pytest
 from smpclient.generics import success
@@ -9,7 +10,7 @@ from smpclient.requests.os_management import EchoWrite, ResetWrite
 from smpclient.transport.bumble.pairing import KeyboardOnly, NoInputNoOutput
 
 from devices import image_hash
-from radio import BIN, gone, run, transport_of
+from radio import BIN, Air, gone, run, transport_of
 
 SIZE = 256 * 1024 - 2048
 
@@ -149,6 +150,27 @@ def test_the_host_tool_updates(make_device, kedge, sign, tmp_path):
     done = kedge(device, "os", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done
     assert len(device.said("is encrypted")) == 4, device.lines
+
+
+def test_a_reset_over_a_slow_link_happens_once(make_device, kedge, sign, tmp_path):
+    """The reply to a reset does not get out before the device is gone: the client asks again, and the second
+    reset ends the trial of a good image."""
+    two = tmp_path / "two.bin"
+    two.write_bytes(sign("2.0.0", 20_000, 2))
+    slow = Air("--interval", 45, "--phy", 2)
+    try:
+        device = make_device("--ble-security", "encrypted", image=sign("1.0.0", 20_000, 1), air=slow)
+        done = kedge(device, "image", "upload", two, "--test")
+        assert done.returncode == 0, done
+        done = kedge(device, "os", "reset")
+        assert done.returncode == 0, done
+        device.wait_boots(2)
+        time.sleep(1)
+        assert [v.split(" ")[1] for v in device.verdicts()] == ["1.0.0", "2.0.0"], device.lines
+        device.kill()
+        device.process = None
+    finally:
+        slow.stop()
 
 
 def test_the_host_tool_asks_for_the_digits(make_device, kedge, tmp_path):
