@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 export KEDGE_DEPS ?= $(HOME)/.cache/kedge
 export FUZZ_SECONDS ?= 60
 setup = tools/setup/setup.sh
-targets = all demo test size bench fuzz check-long check format clean qemu docs
+targets = all demo test size bench bench-delta fuzz check-long check format clean qemu docs
 .PHONY: $(targets)
 # Parallel work is ninja's and ctest's business.
 .NOTPARALLEL:
@@ -40,6 +40,11 @@ bench: ## the measured tables
 	@$(setup) bench
 	@tools/build.sh gcc
 	@bench/run.sh
+
+bench-delta: ## bytes of patches beside other tools', on firmware that it builds
+	@$(setup) bench-delta
+	@tools/build.sh gcc
+	@bench/delta/run.sh
 
 qemu: ## the Cortex-M4 board with two SPI-NOR chips
 	@$(setup) qemu

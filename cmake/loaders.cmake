@@ -60,3 +60,11 @@ foreach(port nrf52840 mps2-an386)
     kedge_loader(${port}-ecies-fast ${port} ports/loader-key/p256.c ports/loader-key/ecies-fast/strategy.c
         FAST SECRECY ecies)
 endforeach()
+
+# The decoder of patches, to be measured (bench/delta/cortex_m4.py).
+add_executable(mps2-an386-delta ports/mps2-an386/delta/main_delta.c $<TARGET_OBJECTS:cortex_m4>)
+target_compile_options(mps2-an386-delta PRIVATE ${kedge_warnings} -ffreestanding -fbuiltin)
+target_link_libraries(mps2-an386-delta PRIVATE kedge gcc)
+target_link_options(mps2-an386-delta PRIVATE -nostartfiles -nostdlib -Wl,--gc-sections
+    -L${CMAKE_SOURCE_DIR}/ports/cortex-m4 -T${CMAKE_SOURCE_DIR}/ports/mps2-an386/link.ld)
+set_target_properties(mps2-an386-delta PROPERTIES SUFFIX .elf)

@@ -81,6 +81,18 @@ static int rounds(struct make *m, uint8_t flags, uint32_t count, uint32_t entry)
     return error;
 }
 
+/* Where nothing in RAM has moved, entries of the map for it are a waste. The header says who won. */
+static int without_ram(struct make *m, uint8_t flags)
+{
+    const uint32_t ram_size = m->pair.ram_size;
+    m->pair.ram_size = 0;
+    const int error = rounds(m, flags, 2, ENTRY);
+    if (error == 0 && kedge_le32(m->best->at + KEDGE_DELTA_RAM_SIZE_AT) != 0) {
+        m->pair.ram_size = ram_size;
+    }
+    return error;
+}
+
 /* Every mode for a start; then the best one with more patience, its map coarser and finer. */
 static int search(struct make *m)
 {
@@ -94,6 +106,9 @@ static int search(struct make *m)
         error = rounds(m, all[i], plain ? 1 : 2, ENTRY);
     }
     const uint8_t best = error == 0 ? m->best->at[KEDGE_DELTA_FLAGS_AT] : 0;
+    if (error == 0 && (best & KEDGE_DELTA_WORDS) != 0 && m->pair.ram_size != 0) {
+        error = without_ram(m, best);
+    }
     for (uint32_t i = 0; i < 3 && error == 0 && !plain; i++) {
         error = rounds(m, best, 4, ENTRY / 2 + i * ENTRY / 2);
     }
@@ -197,7 +212,7 @@ int delta_make(struct kedge_bytes old, struct kedge_bytes now, const struct delt
     m.pair.new_base = options->new_base;
     m.pair.ram_base = options->ram_base;
     m.pair.ram_size = options->ram_size;
-    m.all = old.size == 0 ? 2 * PASSES : 20 * PASSES;
+    m.all = old.size == 0 ? 2 * PASSES : 22 * PASSES;
     if (error == 0) {
         error = allocate(&m);
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh build|demo|test|fuzz|size|bench|qemu|check|format|docs
+# setup.sh build|demo|test|fuzz|size|bench|bench-delta|qemu|check|format|docs
 # Makes a Debian 12 ready for one target of the Makefile: packages, third-party C, Python. Does
 # nothing, quickly, when all is there. Everything else goes to $KEDGE_DEPS (default ~/.cache/kedge).
 set -euo pipefail
@@ -14,14 +14,15 @@ test) packages+=" demo clang python report arm qemu" trees+=" microecc" python=y
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" trees+=" microecc" ;;
 bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
+bench-delta) packages+=" arm delta" trees+=" lwip tinycbor littlefs littlefs22" ;;
 check) packages+=" clang format lint arm" trees+=" microecc" ;;
 format) packages=format trees= ;;
 *) echo "setup.sh: no such target: $1" >&2; exit 2 ;;
 esac
 
-# Packages: dpkg knows which are there.
+# Packages: dpkg knows which are there, and fails when it has never heard of one.
 names=$(for group in $packages; do sed -n "s/^$group //p" "$here/debian.txt"; done)
-missing=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $names 2>/dev/null | sed -n 's/^.i. *//p' |
+missing=$({ dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $names 2>/dev/null || true; } | sed -n 's/^.i. *//p' |
     sort | comm -13 - <(printf '%s\n' $names | sort))
 
 # Third-party C: crates need a cargo; Debian 12's own (0.66) is too old for today's index.
