@@ -17,15 +17,21 @@ cleanup() { [ -z "$device$air" ] || kill $device $air 2>/dev/null || true; wait 
 trap cleanup EXIT
 step=0
 
-if [ "$over" = ble ]; then
-    export XDG_STATE_HOME=$work # bonds
+# The air, with the options of tests/ble/air/air.py.
+open_air() {
+    [ -z "$air" ] || kill "$air" 2>/dev/null || true
+    rm -f "$work/air" "$work/air.port"
     mkfifo "$work/air"
-    "${KEDGE_DEPS:-$HOME/.cache/kedge}/venv/bin/python" tests/ble/air/air.py 1 <"$work/air" >"$work/air.port" 2>"$work/log" &
+    "${KEDGE_DEPS:-$HOME/.cache/kedge}/venv/bin/python" tests/ble/air/air.py 1 "$@" <"$work/air" >"$work/air.port" 2>>"$work/log" &
     air=$!
-    exec 9>"$work/air" # the air is there until this is closed
+    exec 9>"$work/air" # it is there until this is closed
     for _ in $(seq 100); do [ -s "$work/air.port" ] && break; sleep 0.1; done
     controller=tcp:127.0.0.1:$(cut -d' ' -f2 "$work/air.port")
     radio=(--hci "$controller" --ble-name Demo --ble-security encrypted)
+}
+if [ "$over" = ble ]; then
+    export XDG_STATE_HOME=$work # bonds
+    open_air
     smp() { "$kedge" --ble Demo --hci "$controller" --timeout 10 "$@"; }
 else
     radio=(--udp "127.0.0.1:$port")
@@ -160,6 +166,23 @@ sed 's/^/    /' "$work/err"
 say "The sealed file itself: authenticated, opened and written segment by segment, then tested"
 smp image upload "$work/v4.sealed" --test
 reset_expect "booted 4.0.0"
+smp image confirm >/dev/null
+stop
+
+say "The next update as a patch: what changed from version 4 to 5, and beside it the whole image"
+sign key 5.0.0 "$work/fw2.bin" "$work/v5.bin"
+if [ "$over" = ble ]; then
+    open_air --interval 15 --phy 2
+    echo "    (from here on the air has the pace of a 2M link at 15 ms)"
+fi
+start
+expect "booted 4.0.0"
+smp image upload "$work/v5.bin" | sed "s|$work/|    |"
+smp image erase
+smp image upload "$work/v5.bin" --delta-from "$work/v4.bin" --test | sed "s|$work/|    |; s|: |: as a patch, |;t;d"
+"$kedge" flash read --state "$work/dev" --slot secondary "$work/built.bin"
+cmp -n "$(stat -c %s "$work/v5.bin")" "$work/v5.bin" "$work/built.bin" || fail "the device built another image"
+reset_expect "booted 5.0.0"
 smp image confirm >/dev/null
 stop
 
