@@ -44,6 +44,7 @@ bench: ## the measured tables
 bench-delta: ## bytes of patches beside other tools', on firmware that it builds
 	@$(setup) bench-delta
 	@tools/build.sh gcc
+	@tools/build.sh arm mps2-an386-delta
 	@bench/delta/run.sh
 
 qemu: ## the Cortex-M4 board with two SPI-NOR chips

@@ -38,3 +38,4 @@ for build in small fast ed25519 ecies ecies-fast; do
 done
 python3 bench/size_table.py "$arm" "$work/runs.txt" build/size.json
 python3 bench/size_boards.py "$arm" build/size.json
+python3 bench/delta/cortex_m4.py "$arm"

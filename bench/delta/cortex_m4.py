@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cortex_m4.py ARM_DIR BENCH_DELTA PAIRS JSON: what the decoder of patches costs on a Cortex-M4: bytes of
-code and RAM, instructions per byte of the result in QEMU, for pairs of bench/delta/corpus.py."""
+"""cortex_m4.py ARM_DIR [BENCH_DELTA PAIRS JSON]: what the decoder of patches costs on a Cortex-M4: bytes of
+code and RAM, and instructions per byte of the result in QEMU, for pairs of bench/delta/corpus.py."""
 import json
 import pathlib
 import subprocess
@@ -46,10 +46,17 @@ def run(arm, old, patch):
     return [int(n) for n in numbers]
 
 
-def main(arm, bench, pairs, target):
-    size = text_of(arm)
-    whole = size["code"] + size["constants"]
-    state = 0
+def state_of(arm):
+    listing = subprocess.run(["arm-none-eabi-nm", "-S", f"{arm}/mps2-an386-delta.elf"], check=True,
+                             capture_output=True, text=True).stdout
+    return next(int(line.split()[1], 16) for line in listing.splitlines() if line.endswith(" b state"))
+
+
+def verdict(value, most):
+    return "ok" if value <= most else "MISS"
+
+
+def speed(arm, bench, pairs):
     table = {}
     for row in open(pairs):
         name, old, new, *numbers = row.split()
@@ -58,18 +65,25 @@ def main(arm, bench, pairs, target):
         with tempfile.TemporaryDirectory() as work:
             patch = f"{work}/patch"
             subprocess.run([bench, old, new, *numbers, "0", patch], check=True, capture_output=True)
-            size_out, decoding, hashes, stack, state = run(arm, old, patch)
-        assert size_out == pathlib.Path(new).stat().st_size
-        table[name] = dict(decode=decoding / size_out, hashes=hashes / size_out, stack=stack)
-    judge = lambda value, most: "ok" if value <= most else "MISS"
-    print(f"decoder of patches: text {whole:,} B (code {size['code']:,}, words {size['constants']:,}; goal {TEXT:,}) "
-          f"{judge(whole, TEXT)}; RAM {state:,} B (goal {RAM:,}) {judge(state, RAM)}")
+            size, decoding, hashes, stack, _ = run(arm, old, patch)
+        assert size == pathlib.Path(new).stat().st_size
+        table[name] = dict(decode=decoding / size, hashes=hashes / size, stack=stack)
     print("instructions per byte of the result:    decoding   two hashes   stack")
     for name, row in table.items():
-        verdict = judge(row["decode"], INSTRUCTIONS) if name in JUDGED else ""
-        print(f"  {name:36} {row['decode']:9.1f} {row['hashes']:12.1f} {row['stack']:7} {verdict}")
+        judged = verdict(row["decode"], INSTRUCTIONS) if name in JUDGED else ""
+        print(f"  {name:36} {row['decode']:9.1f} {row['hashes']:12.1f} {row['stack']:7} {judged}")
     print(f"  goal for {', '.join(JUDGED)}: {INSTRUCTIONS} for decoding")
-    pathlib.Path(target).write_text(json.dumps(dict(text=whole, **size, ram=state, pairs=table), indent=1) + "\n")
+    return table
+
+
+def main(arm, bench=None, pairs=None, target=None):
+    size, ram = text_of(arm), state_of(arm)
+    whole = size["code"] + size["constants"]
+    print(f"decoder of patches: text {whole:,} B (code {size['code']:,}, words and tables {size['constants']:,}; goal "
+          f"{TEXT:,}) {verdict(whole, TEXT)}; RAM {ram:,} B (goal {RAM:,}) {verdict(ram, RAM)}")
+    if bench is not None:
+        table = speed(arm, bench, pairs)
+        pathlib.Path(target).write_text(json.dumps(dict(text=whole, **size, ram=ram, pairs=table), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,3 +19,5 @@ if [ ! -e "$deps/archives/detools-0.53.0.tar.gz" ]; then # its test files are ge
 fi
 python3 bench/delta/corpus.py "$deps/delta" >"$deps/delta/pairs"
 "$venv/bin/python" bench/delta/run.py build/bench/bench_delta "$deps/delta/pairs" build/bench-delta.json
+echo
+python3 bench/delta/cortex_m4.py build/arm build/bench/bench_delta "$deps/delta/pairs" build/bench-delta-m4.json

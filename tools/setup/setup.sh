@@ -14,7 +14,7 @@ test) packages+=" demo clang python report arm qemu" trees+=" microecc" python=y
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" trees+=" microecc" ;;
 bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
-bench-delta) packages+=" arm delta" trees+=" lwip tinycbor littlefs littlefs22" ;;
+bench-delta) packages+=" arm qemu delta" trees+=" microecc lwip tinycbor littlefs littlefs22" ;;
 check) packages+=" clang format lint arm" trees+=" microecc" ;;
 format) packages=format trees= ;;
 *) echo "setup.sh: no such target: $1" >&2; exit 2 ;;
