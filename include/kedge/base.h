@@ -86,6 +86,9 @@ static inline void kedge_put_be16(uint8_t *p, uint16_t v)
     p[1] = (uint8_t)v;
 }
 
+/* Where this is so, what flash or wire holds in little endian and without gaps is copied whole. */
+#define KEDGE_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /* CRC-32 (IEEE 802.3, reflected, init and xorout 0xFFFFFFFF). Chain by passing the last result as
  * `crc`; start with 0. */
 uint32_t kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size);

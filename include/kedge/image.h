@@ -19,22 +19,25 @@ struct kedge_version {
     uint32_t build;
 };
 
-/* As headers and plans hold it: u8 major, u8 minor, u16 revision, u32 build, which is how a processor
- * of that byte order has it in memory, too. */
+/* Headers and plans hold it so, in little endian. To and from there: */
 _Static_assert(sizeof(struct kedge_version) == 8, "no gaps in a version");
 KEDGE_INLINE struct kedge_version kedge_version_get(const uint8_t *at)
 {
     struct kedge_version version;
     __builtin_memcpy(&version, at, sizeof(version));
-    version.revision = kedge_le16((const uint8_t *)&version.revision);
-    version.build = kedge_le32((const uint8_t *)&version.build);
+    if (!KEDGE_LITTLE_ENDIAN) {
+        version.revision = kedge_le16(at + 2);
+        version.build = kedge_le32(at + 4);
+    }
     return version;
 }
 KEDGE_INLINE void kedge_version_put(uint8_t *at, const struct kedge_version *version)
 {
     __builtin_memcpy(at, version, sizeof(*version));
-    kedge_put_le16(at + 2, version->revision);
-    kedge_put_le32(at + 4, version->build);
+    if (!KEDGE_LITTLE_ENDIAN) {
+        kedge_put_le16(at + 2, version->revision);
+        kedge_put_le32(at + 4, version->build);
+    }
 }
 
 #define KEDGE_IMAGE_MAGIC 0x96f3b83du
@@ -48,12 +51,16 @@ KEDGE_INLINE void kedge_version_put(uint8_t *at, const struct kedge_version *ver
 
 /* A parsed image: offsets are from the image's first byte, sizes in bytes. */
 struct kedge_image {
+    /* in the order of the header */
+    uint32_t load_address;
+    uint16_t header_size;
+    uint16_t protected_size; /* whole protected area, 0: none */
+    uint32_t payload_size;
+    uint32_t flags;
     struct kedge_version version;
-    uint32_t flags, load_address;
-    uint32_t header_size, payload_size;
-    uint32_t protected_size; /* whole protected area, 0: none */
-    uint32_t tlv_at;         /* first TLV info header = header_size + payload_size */
-    uint32_t size;           /* everything, last TLV included */
+    /* follows from them, and from the TLVs */
+    uint32_t tlv_at; /* first TLV info header = header_size + payload_size */
+    uint32_t size;   /* everything, last TLV included */
 };
 
 /* Result of looking at an image. Multi-bit constants come with the hardening of the loader; the

@@ -3,9 +3,13 @@
  */
 #include "kedge/image.h"
 
+#include <string.h>
+
 #include "image/parts.h"
 
 #define MAGIC_V1 0x96f3b83cu
+
+_Static_assert(offsetof(struct kedge_image, tlv_at) == 24, "the fields of a header, without gaps");
 
 enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
                                        struct kedge_image *image)
@@ -16,12 +20,15 @@ enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
     if (magic != KEDGE_IMAGE_MAGIC) {
         return magic == MAGIC_V1 ? KEDGE_IMAGE_BAD_HEADER : KEDGE_IMAGE_ABSENT;
     }
-    image->load_address = kedge_le32(header + 4);
-    image->header_size = kedge_le16(header + 8);
-    image->protected_size = kedge_le16(header + 10);
-    image->payload_size = kedge_le32(header + 12);
-    image->flags = kedge_le32(header + 16);
-    image->version = kedge_version_get(header + 20);
+    memcpy(image, header + 4, offsetof(struct kedge_image, tlv_at));
+    if (!KEDGE_LITTLE_ENDIAN) {
+        image->load_address = kedge_le32(header + 4);
+        image->header_size = kedge_le16(header + 8);
+        image->protected_size = kedge_le16(header + 10);
+        image->payload_size = kedge_le32(header + 12);
+        image->flags = kedge_le32(header + 16);
+        image->version = kedge_version_get(header + 20);
+    }
     image->tlv_at = image->header_size + image->payload_size;
     if (image->header_size < KEDGE_HEADER_SIZE || image->payload_size == 0 ||
         (image->flags & encrypted) == encrypted) {

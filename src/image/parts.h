@@ -44,11 +44,12 @@ struct kedge_pass {
     bool hash_seen, hash_good, other_hash, pure;
 };
 
-/* Called behind each TLV; data is empty when it is longer than the scratch buffer. */
-typedef void (*kedge_pass_tlv)(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data);
+/* Called behind each TLV; its size is 0 when it is longer than the scratch buffer. */
+typedef void (*kedge_pass_tlv)(struct kedge_pass *pass, uint16_t type, const uint8_t *at,
+                               size_t size);
 
 /* From the first byte to the end of what is hashed: digest of `lead` and that. */
-enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
+enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, const uint8_t *lead, size_t lead_size,
                                      uint8_t *digest);
 
 /* The TLV area at pass->at; total 0: as long as its head says. The image ends behind it. */

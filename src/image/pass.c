@@ -72,7 +72,7 @@ enum kedge_verdict kedge_pass_area(struct kedge_pass *pass, uint16_t magic, uint
         }
         verdict = take(pass, size);
         if (verdict == KEDGE_IMAGE_GOOD) {
-            on_tlv(pass, type, kedge_bytes(scratch.at, size <= scratch.size ? size : 0));
+            on_tlv(pass, type, scratch.at, size <= scratch.size ? size : 0);
         }
     }
     pass->verify->image.size = end;
@@ -87,27 +87,27 @@ static uint32_t release(uint32_t major, uint32_t minor, uint32_t revision)
 
 /* u8 image, 3 bytes 0, version. There is one image, number 0; when this one is installed, it is it.
  */
-static bool meets(const struct kedge_version *own, struct kedge_bytes data)
+static bool meets(const struct kedge_version *own, const uint8_t *at, size_t size)
 {
-    return data.size == 12 && data.at[0] == 0 &&
+    return size == 12 && at[0] == 0 &&
            release(own->major, own->minor, own->revision) >=
-               release(data.at[4], data.at[5], kedge_le16(data.at + 6));
+               release(at[4], at[5], kedge_le16(at + 6));
 }
 
-static void note_protected(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
+static void note_protected(struct kedge_pass *pass, uint16_t type, const uint8_t *at, size_t size)
 {
     struct kedge_verify *const v = pass->verify;
 
-    if (type == KEDGE_TLV_DEPENDENCY && !meets(&v->image.version, data)) {
+    if (type == KEDGE_TLV_DEPENDENCY && !meets(&v->image.version, at, size)) {
         v->depends = true;
     }
-    if (type == KEDGE_TLV_COUNTER && data.size == sizeof(v->counter) && v->counter == 0) {
-        v->counter = kedge_le32(data.at);
+    if (type == KEDGE_TLV_COUNTER && size == sizeof(v->counter) && v->counter == 0) {
+        v->counter = kedge_le32(at);
     }
 }
 
-KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct kedge_bytes lead,
-                                                 uint8_t *digest)
+KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, const uint8_t *lead,
+                                                 size_t lead_size, uint8_t *digest)
 {
     struct kedge_image *const image = &pass->verify->image;
     const uint32_t most = pass->source->size;
@@ -116,7 +116,9 @@ KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, struct
     pass->at = 0;
     pass->state = pass->verify->look_only ? NULL : &state;
     pass->hash->start(&state);
-    pass->hash->update(&state, lead);
+    if (lead_size != 0) {
+        pass->hash->update(&state, kedge_bytes(lead, lead_size));
+    }
     enum kedge_verdict verdict =
         most < KEDGE_HEADER_SIZE ? KEDGE_IMAGE_ABSENT : take(pass, KEDGE_HEADER_SIZE);
 

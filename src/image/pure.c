@@ -14,5 +14,5 @@ int kedge_message_digest(const void *message, struct kedge_bytes lead, uint8_t *
     };
 
     again.tap = NULL;
-    return kedge_pass_hashed(&pass, lead, digest) == KEDGE_IMAGE_GOOD ? 0 : KEDGE_E_IO;
+    return kedge_pass_hashed(&pass, lead.at, lead.size, digest) == KEDGE_IMAGE_GOOD ? 0 : KEDGE_E_IO;
 }

@@ -13,7 +13,7 @@
 
 /* The key that KEYHASH or PUBKEY data names; NULL: we do not know it. */
 static const struct kedge_key *find_key(const struct kedge_pass *pass, uint16_t type,
-                                        struct kedge_bytes data)
+                                        const uint8_t *at, size_t size)
 {
     const struct kedge_verify *const v = pass->verify;
     uint8_t digest[KEDGE_DIGEST_MAX];
@@ -28,17 +28,18 @@ static const struct kedge_key *find_key(const struct kedge_pass *pass, uint16_t 
             kedge_hash_once(pass->hash, name, digest);
             name = kedge_bytes(digest, pass->hash->size);
         }
-        if (data.size == name.size && memcmp(data.at, name.at, name.size) == 0) {
+        if (size == name.size && memcmp(at, name.at, size) == 0) {
             return &v->keys[i];
         }
     }
     return NULL;
 }
 
-static int compute(const struct kedge_pass *pass, const struct kedge_key *key,
-                   struct kedge_bytes signature)
+static int compute(const struct kedge_pass *pass, const struct kedge_key *key, const uint8_t *at,
+                   size_t size)
 {
     const struct kedge_signature *const type = key->type;
+    const struct kedge_bytes signature = {at, size};
 
     if (!pass->pure) {
         return type->verify(key->der, kedge_bytes(pass->verify->digest, pass->hash->size),
@@ -48,7 +49,7 @@ static int compute(const struct kedge_pass *pass, const struct kedge_key *key,
                                      : type->verify_pure(key->der, signature, pass);
 }
 
-static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge_bytes signature)
+static void check_signature(struct kedge_pass *pass, uint16_t type, const uint8_t *at, size_t size)
 {
     const struct kedge_key *const key = pass->key;
 
@@ -67,7 +68,7 @@ static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge
         return;
     }
     pass->tries++;
-    const int error = compute(pass, key, signature);
+    const int error = compute(pass, key, at, size);
 
     if (error == 0) {
         pass->signature = KEDGE_IMAGE_GOOD;
@@ -77,23 +78,23 @@ static void check_signature(struct kedge_pass *pass, uint16_t type, struct kedge
     }
 }
 
-static void judge_tlv(struct kedge_pass *pass, uint16_t type, struct kedge_bytes data)
+static void judge_tlv(struct kedge_pass *pass, uint16_t type, const uint8_t *at, size_t size)
 {
     if (type == KEDGE_TLV_KEYHASH || type == KEDGE_TLV_PUBKEY) {
-        pass->key = find_key(pass, type, data);
+        pass->key = find_key(pass, type, at, size);
     } else if (type == KEDGE_TLV_SIG_PURE) {
-        pass->pure = data.size == 1 && data.at[0] == 1;
+        pass->pure = size == 1 && at[0] == 1;
     } else if (type == pass->hash->tlv) {
-        if (pass->verify->look_only && data.size == pass->hash->size) {
-            memcpy(pass->verify->digest, data.at, data.size);
+        if (pass->verify->look_only && size == pass->hash->size) {
+            memcpy(pass->verify->digest, at, size);
         }
-        pass->hash_good = !pass->hash_seen && data.size == pass->hash->size &&
-                          memcmp(data.at, pass->verify->digest, data.size) == 0;
+        pass->hash_good = !pass->hash_seen && size == pass->hash->size &&
+                          memcmp(at, pass->verify->digest, size) == 0;
         pass->hash_seen = true;
     } else if (type >= KEDGE_TLV_SHA256 && type <= KEDGE_TLV_SHA512) {
         pass->other_hash = true;
     } else if (type >= KEDGE_TLV_RSA2048 && type <= KEDGE_TLV_ED25519) {
-        check_signature(pass, type, data);
+        check_signature(pass, type, at, size);
     }
 }
 
@@ -123,7 +124,7 @@ static enum kedge_verdict read_through(struct kedge_pass *pass)
 
     v->counter = 0;
     v->depends = false;
-    verdict = kedge_pass_hashed(pass, kedge_bytes(NULL, 0), v->digest);
+    verdict = kedge_pass_hashed(pass, NULL, 0, v->digest);
     if (verdict != KEDGE_IMAGE_GOOD) {
         return verdict;
     }
@@ -148,7 +149,7 @@ enum kedge_verdict kedge_image_verify(const struct kedge_source *source, struct 
         }
         verdict = read_through(&pass);
         if (verdict == KEDGE_IMAGE_GOOD && !v->look_only) {
-            memcpy(v->trusted, v->digest, sizeof(v->trusted));
+            memcpy(v->trusted, v->digest, v->digest_size);
         }
         if (verdict != KEDGE_IMAGE_UNKNOWN_KEY) {
             break;
