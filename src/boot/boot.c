@@ -89,7 +89,7 @@ static void note_primary(struct loader *l, enum kedge_primary_fact fact)
     memcpy(l->report->hash, v->digest, sizeof(l->report->hash));
 }
 
-static void look_at_primary(struct loader *l, bool tables)
+static KEDGE_APART void look_at_primary(struct loader *l, bool tables)
 {
     const uint8_t *digest = l->engine.verify.digest;
     if (tables) /* what no unit fills costs no programming */

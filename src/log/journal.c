@@ -201,8 +201,6 @@ static void replay_log(struct kedge_journal *j, kedge_journal_replay replay, voi
 int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay replay, void *ctx)
 {
     const int rc = measure(journal);
-    uint32_t mark[2];
-
     journal->authority = KEDGE_JOURNAL_NOBODY;
     journal->next = 0;
     journal->highest = 0;
@@ -212,23 +210,25 @@ int kedge_journal_open(struct kedge_journal *journal, kedge_journal_replay repla
     if (rc != 0) {
         return rc;
     }
-    mark[0] = scan_marks(journal, 0);
-    mark[1] = scan_marks(journal, 1);
-    uint8_t sector = mark[1] > mark[0];
+    const uint32_t first = scan_marks(journal, 0);
+    const uint32_t second = scan_marks(journal, 1);
+    uint8_t sector = second > first; /* the higher one is asked first */
 
-    if (mark[sector] == 0 || read_body(journal, sector) != 0) {
-        sector ^= 1;
-        if (mark[sector] == 0 || read_body(journal, sector) != 0) {
-            journal->rival = 0;
-            return KEDGE_E_NONE;
+    for (unsigned i = 0; i < 2; i++, sector ^= 1) {
+        const uint32_t mark = sector != 0 ? second : first;
+
+        if (mark == 0 || read_body(journal, sector) != 0) {
+            continue;
         }
+        journal->authority = sector;
+        journal->rival &= (uint8_t)(2u >> sector);
+        replay_log(journal, replay, ctx);
+        /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
+        journal->sealed = journal->sealed && mark == journal->highest;
+        return 0;
     }
-    journal->authority = sector;
-    journal->rival &= (uint8_t)(2u >> sector);
-    replay_log(journal, replay, ctx);
-    /* A rank above ours was begun: its mark may read as there tomorrow [J4]. */
-    journal->sealed = journal->sealed && mark[sector] == journal->highest;
-    return 0;
+    journal->rival = 0;
+    return KEDGE_E_NONE;
 }
 
 /* Next rank of a sector: even ones are sector 0's, odd ones sector 1's, so that neither uses up the
@@ -259,11 +259,15 @@ static int write_mark(struct kedge_journal *j, uint8_t sector, uint32_t rank)
 
 static bool is_blank(const struct kedge_journal *j, uint32_t at, uint32_t size)
 {
-    uint8_t scratch[CHUNK];
-    bool blank;
+    uint8_t found[8];
 
-    return kedge_region_blank(&j->region, at, size, kedge_buf(scratch, CHUNK), &blank) == 0 &&
-           blank;
+    for (const uint32_t end = at + size; at != end; at += sizeof found) {
+        if (kedge_region_read(&j->region, at, kedge_buf(found, sizeof found)) != 0 ||
+            !kedge_all(kedge_bytes(found, sizeof found), j->region.flash->geometry.erased)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Give the authority a finished mark above every rank that may be half written, before the other
