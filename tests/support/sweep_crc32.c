@@ -6,8 +6,8 @@
 
 #include "kedge/base.h"
 
-uint32_t __wrap_kedge_crc32(uint32_t crc, struct kedge_bytes of);
-uint32_t __real_kedge_crc32(uint32_t crc, struct kedge_bytes of);
+uint32_t __wrap_kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size);
+uint32_t __real_kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size);
 
 static uint32_t table[8][256];
 static unsigned long every = 1000, calls;
@@ -39,12 +39,12 @@ static uint32_t by_eight(uint32_t crc, const uint8_t *at, size_t size)
     return ~crc;
 }
 
-uint32_t __wrap_kedge_crc32(uint32_t crc, struct kedge_bytes of)
+uint32_t __wrap_kedge_crc32_of(uint32_t crc, const uint8_t *at, size_t size)
 {
     if (table[0][1] == 0)
         make_tables();
-    const uint32_t result = by_eight(crc, of.at, of.size);
-    if (calls++ % every == 0 && result != __real_kedge_crc32(crc, of)) {
+    const uint32_t result = by_eight(crc, at, size);
+    if (calls++ % every == 0 && result != __real_kedge_crc32_of(crc, at, size)) {
         fprintf(stderr, "sweep_crc32: not the core's CRC\n");
         abort();
     }
