@@ -10,12 +10,13 @@ packages=build trees="bearssl mbedtls monocypher zcbor nimble" python=
 case ${1:-build} in
 build | docs) ;;
 demo) packages+=" demo" python=air ;;
-test) packages+=" demo clang python report arm qemu" trees+=" microecc" python=yes ;;
+test) packages+=" demo clang python report arm qemu" python=yes ;;
 fuzz) packages+=" clang" ;;
-size) packages+=" arm qemu" trees+=" microecc" ;;
-bench | qemu) packages+=" arm qemu" trees+=" microecc" ;;
-bench-delta) packages+=" arm qemu delta" trees+=" microecc lwip tinycbor littlefs littlefs22" ;;
-check) packages+=" clang format lint arm" trees+=" microecc" ;;
+size) packages+=" arm qemu" ;;
+bench) packages+=" arm qemu python" python=yes ;;
+qemu) packages+=" arm qemu" ;;
+bench-delta) packages+=" arm qemu delta" trees+=" lwip tinycbor littlefs littlefs22" ;;
+check) packages+=" clang format lint arm" ;;
 format) packages=format trees= ;;
 *) echo "setup.sh: no such target: $1" >&2; exit 2 ;;
 esac
