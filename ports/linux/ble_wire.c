@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_AGAIN_MS 500  /* for a controller that was lost */
+#define LOOK_AGAIN_MS  500  /* for a controller that was lost */
 #define LINGER_MS      250u /* as long as Zephyr's servers wait for a reply to go out */
-#define LINGER_STEP_MS 10u
-#define STUCK_MS      5000 /* a reply that moves on no more */
+#define LINGER_STEP_MS 1u   /* a central that is gone must not find this power-on again */
+#define STUCK_MS       5000 /* a reply that moves on no more */
 
 static uint64_t now_us(void)
 {
@@ -30,7 +30,8 @@ static uint32_t random_word(void *ctx)
     return word;
 }
 
-/* ---- words --------------------------------------------------------------------------------------- */
+/* ---- words
+ * --------------------------------------------------------------------------------------- */
 
 static void say(const struct ble_wire *wire, const char *text)
 {
@@ -75,9 +76,10 @@ static void on_event(void *ctx, const struct peripheral_event *event)
                  event->value ? " and authenticated" : "");
         break;
     case PERIPHERAL_PAIRING_FAILED:
-        snprintf(line, sizeof line,
-                 "ble: pairing or encryption with %s failed (%d): remove the bond there, pair again",
-                 peer, event->value);
+        snprintf(
+            line, sizeof line,
+            "ble: pairing or encryption with %s failed (%d): remove the bond there, pair again",
+            peer, event->value);
         break;
     case PERIPHERAL_DENIED:
         snprintf(line, sizeof line,
@@ -90,7 +92,8 @@ static void on_event(void *ctx, const struct peripheral_event *event)
     say(wire, line);
 }
 
-/* ---- controller ----------------------------------------------------------------------------------- */
+/* ---- controller
+ * ----------------------------------------------------------------------------------- */
 
 /* Random static, the same for the same device. */
 static void make_address(const char *identity, uint8_t *address)
@@ -113,15 +116,15 @@ static int open_line(struct ble_wire *wire, char *why)
 int ble_wire_open(struct ble_wire *wire, const struct ble_wire_options *options, char *why)
 {
     wire->options = *options;
-    wire->config = (struct peripheral_config){
-        .name = options->name != NULL ? options->name : "Kedge",
-        .att_mtu = options->att_mtu,
-        .security = options->security,
-        .gatt = &wire->gatt,
-        .settings = options->settings,
-        .random = random_word,
-        .event = on_event,
-        .ctx = wire};
+    wire->config =
+        (struct peripheral_config){.name = options->name != NULL ? options->name : "Kedge",
+                                   .att_mtu = options->att_mtu,
+                                   .security = options->security,
+                                   .gatt = &wire->gatt,
+                                   .settings = options->settings,
+                                   .random = random_word,
+                                   .event = on_event,
+                                   .ctx = wire};
     make_address(options->identity, wire->config.address);
     kedge_gatt_start(&wire->gatt, kedge_buf(wire->memory, sizeof wire->memory), BLE_WIRE_BUFFERS);
     wire->open = open_line(wire, why) == 0;
@@ -190,7 +193,8 @@ void ble_wire_linger(struct ble_wire *wire)
     }
 }
 
-/* ---- messages -------------------------------------------------------------------------------------- */
+/* ---- messages
+ * -------------------------------------------------------------------------------------- */
 
 void ble_wire_reply(struct ble_wire *wire, struct kedge_bytes reply)
 {
