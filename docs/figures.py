@@ -77,4 +77,5 @@ def main():
     readme.write_text(head + START + "\n" + "\n\n".join(blocks) + "\n" + END + tail)
 
 
-main()
+if __name__ == "__main__":
+    main()
