@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every built fuzzer for FUZZ_SECONDS (60), two at a time, from its corpus; what it finds goes to
+# Runs every built fuzzer for FUZZ_SECONDS (60), three at a time, from its corpus; what it finds goes to
 # build/fuzz/found/NAME. One line each: "ok NAME ..." or "FAILED NAME ...".
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,4 +27,4 @@ if ! compgen -G 'build/fuzz/fuzz/fuzz_*' >/dev/null; then
     echo "FAILED all: no fuzzer is built (tools/build.sh fuzz)"
     exit 1
 fi
-printf '%s\n' build/fuzz/fuzz/fuzz_* | xargs -P 2 -I{} bash -c 'one {}'
+printf '%s\n' build/fuzz/fuzz/fuzz_* | xargs -P 3 -I{} bash -c 'one {}'
