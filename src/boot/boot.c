@@ -186,6 +186,8 @@ static int do_run(struct loader *l)
     l->facts.failed = rc != 0;
     if (rc == 0) {
         l->report->reason = reason_of(type);
+        if (type != KEDGE_TYPE_INSTALL) /* there it says why; else it was said of a half-done copy */
+            l->report->verdict = KEDGE_IMAGE_GOOD;
         if (l->engine.checked)
             note_primary(l, KEDGE_PRIMARY_NEW);
     }

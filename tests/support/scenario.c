@@ -111,7 +111,13 @@ static bool new_is_kept(void)
 enum device_outcome scenario_boot(void)
 {
     scenario_boots++;
-    return device_boot(&device);
+    const enum device_outcome outcome = device_boot(&device);
+    /* what a look in the middle of a program said of half a copy is no verdict on what boots */
+    require(outcome != DEVICE_BOOTED || !device.report.resumed ||
+            device.report.reason < KEDGE_REASON_TESTING ||
+            device.report.reason > KEDGE_REASON_RESTORED ||
+            device.report.verdict == KEDGE_IMAGE_GOOD);
+    return outcome;
 }
 
 static void boot_clean(unsigned major)
