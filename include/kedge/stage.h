@@ -166,6 +166,9 @@ int kedge_stage_abort(struct kedge_stage *stage);
 #define KEDGE_STAGE_RECORD 64u
 uint32_t kedge_stage_record_parse(const uint8_t *record, struct kedge_manifest *manifest,
                                   uint8_t *rounds);
+/* The same record from a manifest, as it lies in the store and in a manifest file. */
+void kedge_stage_record_make(uint8_t *record, const struct kedge_manifest *manifest, uint32_t rank,
+                             uint8_t rounds);
 /* What the first bytes of a file show it to be; KEDGE_STAGE_ANY: no image, or too few bytes. */
 enum kedge_stage_kind kedge_stage_kind_of(struct kedge_bytes head);
 /* "plain", "encrypted", "sealed", "delta", "any"; NULL: no such kind. */

@@ -64,6 +64,9 @@ struct kedge_pull {
     char reason[96];            /* of STOPPED, and of the last attempt that failed */
 };
 
+/* What an HTTP or CoAP status (class and detail: 4.04 is 404) means: 0, or one of poll's errors. */
+int kedge_pull_status(uint32_t status);
+
 /* Begin, or go on with what is staged. The state tells how it stands; STOPPED when the store
  * refused the manifest. */
 void kedge_pull_start(struct kedge_pull *pull);

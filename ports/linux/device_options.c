@@ -36,6 +36,7 @@ static const char usage[] =
     "                         it, try it; beside it: URL.manifest or URL.sha256\n"
     "  --pull-sha256 HEX      ... with this SHA-256, nothing beside it\n"
     "  --psk IDENTITY:KEY     the key for coaps\n"
+    "  --modem TTY            ... over the cellular modem on this serial line (AT commands)\n"
     "  --once                 boot, print the verdict, exit: 0 booted, 3 nothing bootable\n"
     "  --cut N                power fails at program or erase N of this run (exit 9)\n"
     "  --cut-kind KIND        before, torn or after (default torn)\n"
@@ -67,6 +68,7 @@ enum device_option {
     O_SHARED_KEY,
     O_PULL,
     O_PULL_SHA256,
+    O_MODEM,
     O_PSK,
     O_HELP
 };
@@ -94,6 +96,7 @@ static const struct option table[] = {
     {"ble-mtu", required_argument, NULL, O_BLE_MTU},
     {"pull", required_argument, NULL, O_PULL},
     {"pull-sha256", required_argument, NULL, O_PULL_SHA256},
+    {"modem", required_argument, NULL, O_MODEM},
     {"psk", required_argument, NULL, O_PSK},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
@@ -204,6 +207,9 @@ static int take(struct device_options *o, int option, const char *value)
         return 0;
     case O_PULL_SHA256:
         o->pull.sha256 = value;
+        return 0;
+    case O_MODEM:
+        o->pull.modem = value;
         return 0;
     case O_PSK:
         o->pull.psk = value;

@@ -332,22 +332,29 @@ bool pull_step(struct pull *pull, bool *asked)
     }
 }
 
-static const struct pull_transport *transport_of(const char *url)
+static const struct pull_transport *transport_of(const struct pull_options *options)
 {
-    return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0   ? &pull_http
-           : strncmp(url, "coap://", 7) == 0 || strncmp(url, "coaps://", 8) == 0 ? &pull_coap
-                                                                                 : NULL;
+    const char *const url = options->url;
+    const bool http = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    const bool coap = strncmp(url, "coap://", 7) == 0 || strncmp(url, "coaps://", 8) == 0;
+
+    return options->modem != NULL ? (http ? &pull_modem : NULL)
+           : http                 ? &pull_http
+           : coap                 ? &pull_coap
+                                  : NULL;
 }
 
 int pull_open(struct pull *pull, const struct pull_options *options, struct kedge_stage *stage,
               char *why)
 {
-    const struct pull_transport *const transport = transport_of(options->url);
+    const struct pull_transport *const transport = transport_of(options);
     uint8_t sha[32];
 
     if (transport == NULL || strlen(options->url) > PULL_URL - 16) {
         snprintf(why, PULL_REASON,
-                 "--pull takes http://, https://, coap:// and coaps:// addresses");
+                 options->modem != NULL
+                     ? "--pull takes http:// and https:// addresses over a modem"
+                     : "--pull takes http://, https://, coap:// and coaps:// addresses");
         return -1;
     }
     if (options->sha256 != NULL &&
@@ -362,7 +369,7 @@ int pull_open(struct pull *pull, const struct pull_options *options, struct kedg
         snprintf(why, PULL_REASON, "out of memory");
         return -1;
     }
-    if (pull_worker_open(&pull->worker, transport, options->psk, why) != 0) {
+    if (pull_worker_open(&pull->worker, transport, options, why) != 0) {
         return -1;
     }
     pull->options = options;

@@ -122,7 +122,7 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
         return COAP_RESPONSE_OK; /* a repetition of the last one */
     }
     coap->answered = true;
-    coap->error = pull_status(status);
+    coap->error = kedge_pull_status(status);
     if (coap->error == 0) {
         take(coap, received);
     } else {
@@ -337,11 +337,11 @@ static int keep_key(struct coap *coap, const char *psk)
     return 0;
 }
 
-static void *open_coap(const char *psk, char *why)
+static void *open_coap(const struct pull_options *options, char *why)
 {
     struct coap *const coap = calloc(1, sizeof *coap);
 
-    if (coap == NULL || keep_key(coap, psk) != 0) {
+    if (coap == NULL || keep_key(coap, options->psk) != 0) {
         snprintf(why, PULL_REASON, "--psk must be IDENTITY:KEY");
         free(coap);
         return NULL;

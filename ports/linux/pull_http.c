@@ -108,7 +108,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *ctx)
 
     size *= one;
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (pull_status((unsigned)status) != 0) {
+    if (kedge_pull_status((uint32_t)status) != 0) {
         return size; /* the body of a refusal */
     }
     if (!http->begun) {
@@ -162,7 +162,7 @@ static int judge(struct http *http, CURLcode result)
         return set_reason(answer, result == CURLE_URL_MALFORMAT ? KEDGE_E_REFUSED : KEDGE_E_IO,
                           curl_easy_strerror(result));
     }
-    const int error = pull_status((unsigned)status);
+    const int error = kedge_pull_status((uint32_t)status);
 
     if (error != 0) {
         snprintf(answer->reason, sizeof answer->reason, "the server says HTTP %ld", status);
@@ -187,11 +187,11 @@ static int get(void *state, const struct pull_call *call, struct pull_answer *an
     return judge(http, result);
 }
 
-static void *open_http(const char *psk, char *why)
+static void *open_http(const struct pull_options *options, char *why)
 {
     struct http *const http = calloc(1, sizeof *http);
 
-    (void)psk;
+    (void)options;
     if (http == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
         (http->curl = curl_easy_init()) == NULL) {
         snprintf(why, PULL_REASON, "libcurl cannot be started");

@@ -3,7 +3,7 @@
 #define KEDGE_LINUX_PULL_OPTIONS_H
 
 struct pull_options {
-    const char *url, *sha256, *psk; /* NULL: not given */
+    const char *url, *sha256, *psk, *modem; /* NULL: not given */
 };
 
 #endif

@@ -58,27 +58,6 @@ bool pull_sha256_text(struct kedge_bytes text, uint8_t sha[32])
     return true;
 }
 
-int pull_status(unsigned status)
-{
-    switch (status) {
-    case 200:
-    case 205: /* CoAP 2.05 Content */
-    case 206:
-        return 0;
-    case 404:
-    case 410:
-        return KEDGE_E_NONE;
-    case 408:
-    case 425:
-    case 429:
-        return KEDGE_E_IO;
-    case 416: /* the part that we want is not there any more */
-        return KEDGE_E_STATE;
-    default:
-        return status >= 400 && status < 500 ? KEDGE_E_REFUSED : KEDGE_E_IO;
-    }
-}
-
 int pull_manifest_parse(struct kedge_bytes file, struct kedge_manifest *manifest)
 {
     uint8_t rounds;

@@ -5,7 +5,8 @@
 
 #include <stdatomic.h>
 
-#include "kedge/stage.h"
+#include "kedge/stage_pull.h"
+#include "pull_options.h"
 
 #define PULL_REASON 96
 #define PULL_TAG    96
@@ -30,13 +31,13 @@ struct pull_answer {
 /* get: 0, or the errors of kedge/stage_pull.h: KEDGE_E_IO and _FORMAT (again, later), _NONE,
  * _REFUSED (stop), _STATE (the file is another one than `tag` and `whole` say). */
 struct pull_transport {
-    /* psk: "IDENTITY:KEY" or NULL. NULL with the reason in `why` (PULL_REASON). */
-    void *(*open)(const char *psk, char *why);
+    /* NULL with the reason in `why` (PULL_REASON). */
+    void *(*open)(const struct pull_options *options, char *why);
     int (*get)(void *state, const struct pull_call *call, struct pull_answer *answer);
     void (*close)(void *state);
 };
 
-extern const struct pull_transport pull_http, pull_coap;
+extern const struct pull_transport pull_http, pull_coap, pull_modem;
 
 /* ---- what servers write, read from text (pull_text.c); all of it hostile --------------------- */
 
@@ -48,8 +49,5 @@ bool pull_sha256_text(struct kedge_bytes text, uint8_t sha[32]);
 
 /* Record and checks of a manifest file (FORMAT.md, Manifest file): 0, or KEDGE_E_FORMAT. */
 int pull_manifest_parse(struct kedge_bytes file, struct kedge_manifest *manifest);
-
-/* What an HTTP or CoAP status (class and detail: 4.04 is 404) means for us: 0 or an error. */
-int pull_status(unsigned status);
 
 #endif

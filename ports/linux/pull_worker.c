@@ -88,11 +88,11 @@ static void *work(void *ctx)
 }
 
 int pull_worker_open(struct pull_worker *worker, const struct pull_transport *transport,
-                     const char *psk, char *why)
+                     const struct pull_options *options, char *why)
 {
     memset(worker, 0, sizeof *worker);
     worker->transport = transport;
-    worker->state = transport->open(psk, why);
+    worker->state = transport->open(options, why);
     if (worker->state == NULL) {
         return -1;
     }

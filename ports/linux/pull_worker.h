@@ -37,7 +37,7 @@ struct pull_worker {
 
 /* 0, or -1 with the reason in `why` (PULL_REASON). */
 int pull_worker_open(struct pull_worker *worker, const struct pull_transport *transport,
-                     const char *psk, char *why);
+                     const struct pull_options *options, char *why);
 void pull_worker_close(struct pull_worker *worker);
 
 /* Begin a job; one that is under way is given up. */

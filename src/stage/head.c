@@ -35,8 +35,8 @@ uint32_t kedge_stage_record_parse(const uint8_t *record, struct kedge_manifest *
     return rank == UINT32_MAX ? 0 : rank; /* none comes behind that one: not ours */
 }
 
-static void encode(uint8_t *record, const struct kedge_manifest *manifest, uint32_t rank,
-                   uint8_t rounds)
+void kedge_stage_record_make(uint8_t *record, const struct kedge_manifest *manifest, uint32_t rank,
+                             uint8_t rounds)
 {
     memset(record, 0, KEDGE_STAGE_RECORD);
     kedge_put_le32(record, MAGIC);
@@ -145,7 +145,7 @@ static int write_record(struct kedge_stage *stage, uint8_t head,
 {
     uint8_t record[KEDGE_STAGE_RECORD];
 
-    encode(record, manifest, rank, rounds);
+    kedge_stage_record_make(record, manifest, rank, rounds);
     return kedge_checked_program(kedge_stage_region(stage), head_at(stage, head),
                                  kedge_bytes(record, sizeof(record)),
                                  stage->agent->config->scratch);

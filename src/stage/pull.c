@@ -3,6 +3,27 @@
 
 #include <string.h>
 
+int kedge_pull_status(uint32_t status)
+{
+    switch (status) {
+    case 200:
+    case 205: /* CoAP 2.05 Content */
+    case 206:
+        return 0;
+    case 404:
+    case 410:
+        return KEDGE_E_NONE;
+    case 408:
+    case 425:
+    case 429:
+        return KEDGE_E_IO;
+    case 416: /* the part that we want is not there any more */
+        return KEDGE_E_STATE;
+    default:
+        return status >= 400 && status < 500 ? KEDGE_E_REFUSED : KEDGE_E_IO;
+    }
+}
+
 static uint32_t now_ms(const struct kedge_pull *pull)
 {
     const struct kedge_agent_config *const config = pull->stage->agent->config;
@@ -36,18 +57,6 @@ static void stop(struct kedge_pull *pull, enum kedge_pull_state state, const cha
     pull->state = (uint8_t)state;
 }
 
-/* Counted before it costs anything; the store says how long to wait, or that it was enough. */
-static void attempt(struct kedge_pull *pull)
-{
-    close_source(pull);
-    if (kedge_stage_attempt(pull->stage, &pull->wait_ms) != KEDGE_STAGE_OK) {
-        stop(pull, KEDGE_PULL_STOPPED, pull->stage->agent->detail);
-        return;
-    }
-    pull->since_ms = now_ms(pull);
-    pull->state = KEDGE_PULL_WAITING;
-}
-
 static void decode(struct kedge_pull *pull)
 {
     close_source(pull);
@@ -72,6 +81,22 @@ static bool is_whole(struct kedge_pull *pull)
     return kedge_stage_next_missing(pull->stage, 0) == pull->stage->chunks;
 }
 
+/* Counted before it costs anything; the store says how long to wait, or that it was enough. */
+static void attempt(struct kedge_pull *pull)
+{
+    close_source(pull);
+    if (is_whole(pull)) {
+        decode(pull); /* what failed came behind the last byte */
+        return;
+    }
+    if (kedge_stage_attempt(pull->stage, &pull->wait_ms) != KEDGE_STAGE_OK) {
+        stop(pull, KEDGE_PULL_STOPPED, pull->stage->agent->detail);
+        return;
+    }
+    pull->since_ms = now_ms(pull);
+    pull->state = KEDGE_PULL_WAITING;
+}
+
 void kedge_pull_start(struct kedge_pull *pull)
 {
     close_source(pull);
@@ -83,8 +108,6 @@ void kedge_pull_start(struct kedge_pull *pull)
     }
     if (kedge_stage_begin(pull->stage, &pull->manifest) != KEDGE_STAGE_OK) {
         stop(pull, KEDGE_PULL_STOPPED, pull->stage->agent->detail);
-    } else if (is_whole(pull)) {
-        decode(pull);
     } else {
         attempt(pull);
     }
@@ -137,9 +160,7 @@ static void next_gap(struct kedge_pull *pull)
     const bool brought = pull->stage->received > pull->received;
 
     close_source(pull);
-    if (is_whole(pull)) {
-        decode(pull);
-    } else if (brought) {
+    if (brought && !is_whole(pull)) {
         open_gap(pull);
     } else {
         say(pull, "the source gives nothing that is missing");

@@ -30,7 +30,7 @@ static struct {
     int fails;     /* every open fails so */
     bool whole;    /* gives the file from its start whatever is asked for (HTTP 200) */
     bool unstable; /* truncates, shifts, repeats, damages, stalls, breaks */
-    bool empty, endless;
+    bool empty, endless, fails_behind; /* fails_behind: when all was given */
     uint8_t piece[700];
 } server;
 
@@ -45,7 +45,7 @@ static int server_open(void *ctx, uint32_t at, uint32_t size)
     server.opens++;
     server.at = server.whole ? 0 : at;
     server.end = server.whole ? server.file->size : at + size;
-    assert_true(size > 0 && server.end <= server.file->size);
+    assert_true(size > 0 && at < server.file->size && size <= server.file->size - at);
     return 0;
 }
 
@@ -57,6 +57,9 @@ static int server_poll(void *ctx, struct kedge_pull_piece *piece)
     }
     if (server.unstable && below(6) == 0) {
         return below(2) == 0 ? KEDGE_PULL_NOTHING : below(3) == 0 ? KEDGE_E_IO : KEDGE_PULL_END;
+    }
+    if (server.fails_behind && server.at >= server.end) {
+        return KEDGE_E_IO;
     }
     if (server.empty || (server.at >= server.end && !server.endless)) {
         return KEDGE_PULL_END;
@@ -303,6 +306,17 @@ static void test_empty_and_endless(void **state)
     assert_true(server.given < 20 * image.size);
 }
 
+/* A link that breaks behind the last byte: all is there, nothing is asked for any more. */
+static void test_fails_behind_the_last_byte(void **state)
+{
+    (void)state;
+    server.fails_behind = true;
+    start(&image);
+    run();
+    assert_int_equal(pull.state, KEDGE_PULL_DONE);
+    assert_int_equal(server.opens, 1);
+}
+
 /* Whoever aborts the file over SMP and begins another must not get the chunks of the first. */
 static void test_another_file_meanwhile(void **state)
 {
@@ -331,6 +345,7 @@ int main(void)
         TEST(test_dead_server),
         TEST(test_answers_that_end_it),
         TEST(test_empty_and_endless),
+        TEST(test_fails_behind_the_last_byte),
         TEST(test_another_file_meanwhile),
     };
     int failed;

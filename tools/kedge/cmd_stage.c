@@ -17,6 +17,7 @@
 #define GAPS_MAX       256
 #define CHUNK_OVERHEAD 96u /* bytes of a message that are not data, with the longest check */
 #define CHUNK_DEFAULT  256u
+#define MANIFEST_CHUNK 4096u /* a sector of most parts */
 #define CHUNK_MOST     2048u
 #define DAMAGED_MOST   5  /* times that one chunk may arrive damaged */
 #define SENDS_MOST     4u /* times the whole file: a device that wants more is out of order */
@@ -319,6 +320,26 @@ static uint32_t choose_chunk(void)
     return most < CHUNK_MOST ? (uint32_t)most : CHUNK_MOST;
 }
 
+/* The manifest of the file as it is asked for, with chunks of `chunk` bytes unless they are given. */
+static void fill_manifest(uint32_t chunk)
+{
+    struct kedge_manifest *const manifest = &put.manifest;
+
+    kedge_hash_once(&kedge_sha256, kedge_bytes(put.file.at, put.file.size), manifest->id);
+    manifest->size = (uint32_t)put.file.size;
+    manifest->chunk = given.chunk.given ? given.chunk.value : chunk;
+    manifest->check = KEDGE_STAGE_CHECK_CRC32;
+    manifest->check_size = 4;
+    for (uint8_t i = 0; given.check != NULL && i < KEDGE_STAGE_CHECKS; i++) {
+        if (strcmp(given.check, check_words[i]) == 0) {
+            manifest->check = i;
+            manifest->check_size = i == KEDGE_STAGE_CHECK_NONE    ? 0
+                                   : i == KEDGE_STAGE_CHECK_CRC32 ? 4
+                                                                  : 32;
+        }
+    }
+}
+
 /* The manifest; of a file that the device has begun already, what the device says. */
 static int make_manifest(void)
 {
@@ -330,26 +351,13 @@ static int make_manifest(void)
     if (result != 0) {
         return result;
     }
-    kedge_hash_once(&kedge_sha256, kedge_bytes(put.file.at, put.file.size), manifest->id);
-    manifest->size = (uint32_t)put.file.size;
-    manifest->check = KEDGE_STAGE_CHECK_CRC32;
-    manifest->check_size = 4;
+    fill_manifest(choose_chunk());
     if (staged.id.size == 32 && memcmp(staged.id.at, manifest->id, 32) == 0 && !given.chunk.given &&
         given.check == NULL) {
         manifest->chunk = staged.chunk;
         manifest->check_size = (uint8_t)staged.check_size;
         for (uint8_t i = 0; i < KEDGE_STAGE_CHECKS; i++) {
             manifest->check = kedge_smp_is(staged.check, check_words[i]) ? i : manifest->check;
-        }
-        return 0;
-    }
-    manifest->chunk = given.chunk.given ? given.chunk.value : choose_chunk();
-    for (uint8_t i = 0; given.check != NULL && i < KEDGE_STAGE_CHECKS; i++) {
-        if (strcmp(given.check, check_words[i]) == 0) {
-            manifest->check = i;
-            manifest->check_size = i == KEDGE_STAGE_CHECK_NONE    ? 0
-                                   : i == KEDGE_STAGE_CHECK_CRC32 ? 4
-                                                                  : 32;
         }
     }
     return 0;
@@ -371,34 +379,39 @@ static int begin(struct staged *staged)
     return result == 0 ? read_staged(reply.cbor, staged) : result;
 }
 
-static void put_check(struct kedge_smp_writer *map, struct kedge_bytes data)
+static struct kedge_bytes chunk_of(uint32_t index)
 {
-    uint8_t check[KEDGE_DIGEST_MAX];
+    const uint32_t off = index * put.manifest.chunk;
+    const uint32_t left = put.manifest.size - off;
 
+    return kedge_bytes(put.file.at + off, left < put.manifest.chunk ? left : put.manifest.chunk);
+}
+
+/* manifest.check_size bytes. */
+static void make_check(struct kedge_bytes data, uint8_t check[KEDGE_DIGEST_MAX])
+{
     if (put.manifest.check == KEDGE_STAGE_CHECK_CRC32) {
         kedge_put_le32(check, kedge_crc32(0, data));
     } else if (put.manifest.check == KEDGE_STAGE_CHECK_SHA256) {
         kedge_hash_once(&kedge_sha256, data, check);
-    } else {
-        return;
     }
-    kedge_smp_put_bytes(map, "check", kedge_bytes(check, put.manifest.check_size));
 }
 
 static int put_one(uint32_t index)
 {
-    const uint32_t off = index * put.manifest.chunk;
-    const uint32_t left = put.manifest.size - off;
-    const struct kedge_bytes data =
-        kedge_bytes(put.file.at + off, left < put.manifest.chunk ? left : put.manifest.chunk);
+    const struct kedge_bytes data = chunk_of(index);
+    uint8_t check[KEDGE_DIGEST_MAX];
     struct kedge_smp_reply reply = {0};
 
     for (int tries = 0; tries < DAMAGED_MOST; tries++) {
         struct kedge_smp_request ask = device_request(&device, KEDGE_SMP_WRITE, 64, 9);
 
-        kedge_smp_put_uint(&ask.map, "off", off);
+        kedge_smp_put_uint(&ask.map, "off", index * put.manifest.chunk);
         kedge_smp_put_bytes(&ask.map, "data", data);
-        put_check(&ask.map, data);
+        if (put.manifest.check_size > 0) {
+            make_check(data, check);
+            kedge_smp_put_bytes(&ask.map, "check", kedge_bytes(check, put.manifest.check_size));
+        }
         const int result = device_exchange(&device, &ask, SLOW_MS, &reply);
 
         if (result != 0) {
@@ -541,6 +554,79 @@ static int run_put(int argc, char **argv)
     return result;
 }
 
+/* ---- manifest -------------------------------------------------------------------------------- */
+
+/* Record and checks, as kedge-device --pull and modems fetch them (FORMAT.md, Manifest file). */
+static int write_manifest(const char *path)
+{
+    fill_manifest(MANIFEST_CHUNK);
+    const struct kedge_manifest *const manifest = &put.manifest;
+
+    if (manifest->chunk == 0 || manifest->chunk > KEDGE_STAGE_CHUNK_MAX) {
+        return misuse("stage manifest", "--chunk takes 1 to 65536");
+    }
+    const uint32_t chunks = (manifest->size + manifest->chunk - 1) / manifest->chunk;
+    const size_t size = KEDGE_STAGE_RECORD + (size_t)chunks * manifest->check_size;
+    uint8_t *const bytes = malloc(size);
+
+    if (bytes == NULL) {
+        return fail("out of memory");
+    }
+    kedge_stage_record_make(bytes, manifest, 1, 0);
+    for (uint32_t i = 0; i < chunks; i++) {
+        uint8_t check[KEDGE_DIGEST_MAX];
+
+        make_check(chunk_of(i), check);
+        memcpy(bytes + KEDGE_STAGE_RECORD + (size_t)i * manifest->check_size, check,
+               manifest->check_size);
+    }
+    const int result = file_write(path, kedge_bytes(bytes, size), 0644);
+
+    free(bytes);
+    if (result == 0) {
+        printf("%s: %u chunks of %u bytes\n", path, chunks, manifest->chunk);
+    }
+    return result;
+}
+
+static int run_manifest(int argc, char **argv)
+{
+    static const char *output;
+    static const struct option options[] = {
+        {'o', "output", "FILE", "where to write it (default: FILE.manifest)", OPTION_TEXT, &output},
+        {0, "chunk", "N", "bytes of a chunk (default 4096)", OPTION_NUMBER, &given.chunk},
+        {0, "check", "none|crc32|sha256", "how each chunk is checked (default crc32)",
+         OPTION_CHOICE, &given.check}};
+    static const struct syntax syntax = {
+        .command = "stage manifest",
+        .operands = "FILE",
+        .about = "Writes what a device has to know before it fetches FILE by itself (kedge-device\n"
+                 "--pull, a modem): put it beside FILE on the server. No device is asked.",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+        .operands_min = 1,
+        .operands_max = 1,
+    };
+    struct operands operands;
+    char path[4096];
+    int result = options_parse(&syntax, argc, argv, &operands);
+
+    if (result != OPTIONS_GO) {
+        return result;
+    }
+    result = file_read(operands.at[0], &put.file);
+    if (result != 0) {
+        return result;
+    }
+    if (output == NULL) {
+        snprintf(path, sizeof(path), "%s.manifest", operands.at[0]);
+    }
+    result = put.file.size == 0 ? fail("%s is empty", operands.at[0])
+                                : write_manifest(output != NULL ? output : path);
+    free(put.file.at);
+    return result;
+}
+
 /* ---- abort ----------------------------------------------------------------------------------- */
 
 static int run_abort(int argc, char **argv)
@@ -565,6 +651,7 @@ int run_stage(int argc, char **argv)
 {
     static const struct command commands[] = {
         {"put", "send a file in chunks", run_put},
+        {"manifest", "write what lies beside a file that devices fetch", run_manifest},
         {"status", "what is there, what is missing", run_status},
         {"finish", "decode the file into slot 1", run_finish},
         {"abort", "forget the file", run_abort},
