@@ -54,7 +54,7 @@ static int source_poll(void *ctx, struct kedge_pull_piece *piece)
     struct pull *const pull = ctx;
     const int result = pull_worker_poll(&pull->worker, piece);
 
-    if (result == KEDGE_PULL_END && pull->tag[0] == '\0') {
+    if (result != KEDGE_PULL_NOTHING && result != KEDGE_PULL_PIECE && pull->tag[0] == '\0') {
         memcpy(pull->tag, pull->worker.answer.tag, sizeof pull->tag);
     }
     return result;
@@ -128,6 +128,14 @@ static bool is_closed(const struct pull *pull)
     return pull->stage->state == KEDGE_STAGE_EMPTY || pull->stage->state == KEDGE_STAGE_DECODED;
 }
 
+/* The file is the same, or nobody says: the engine goes on where it waited. */
+static void go_on(struct pull *pull)
+{
+    pull->asks_again = false;
+    pull->engine.wait_ms = 0;
+    pull->phase = PULL_RUNS;
+}
+
 /* What the server has now takes the place of what this pull had begun before. */
 static void run(struct pull *pull)
 {
@@ -135,6 +143,11 @@ static void run(struct pull *pull)
     struct kedge_manifest *const manifest = &pull->manifest;
     const struct kedge_manifest *const staged = &stage->manifest;
 
+    if (pull->asks_again && memcmp(manifest->id, pull->engine.manifest.id, sizeof manifest->id) == 0) {
+        go_on(pull);
+        return;
+    }
+    pull->asks_again = false;
     manifest->origin = kedge_crc32(0, kedge_bytes(pull->options->url, strlen(pull->options->url)));
     if (!is_closed(pull) && staged->origin == manifest->origin &&
         (memcmp(staged->id, manifest->id, sizeof manifest->id) != 0 ||
@@ -164,6 +177,8 @@ static void got_manifest(struct pull *pull, int result)
     if (result == KEDGE_E_NONE ||
         result == KEDGE_E_REFUSED) { /* some stores say 403 for "not there" */
         ask(pull, PULL_SHA256);
+    } else if (result != KEDGE_PULL_END && pull->asks_again) {
+        go_on(pull);
     } else if (result != KEDGE_PULL_END) {
         rest(pull, PULL_MANIFEST, pull->worker.answer.reason);
     } else if (pull_manifest_parse(kedge_bytes(pull->sidecar, pull->sidecar_size),
@@ -176,7 +191,9 @@ static void got_manifest(struct pull *pull, int result)
 
 static void got_sha256(struct pull *pull, int result)
 {
-    if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
+    if (result != KEDGE_PULL_END && pull->asks_again) {
+        go_on(pull);
+    } else if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
         over(pull, "put a .manifest (kedge stage manifest FILE) or a .sha256 (sha256sum FILE) "
                    "beside the file on the server, or give --pull-sha256");
     } else if (result != KEDGE_PULL_END) {
@@ -193,7 +210,9 @@ static void got_size(struct pull *pull, int result)
 {
     const struct pull_answer *const answer = &pull->worker.answer;
 
-    if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
+    if (result != KEDGE_PULL_END && pull->asks_again) {
+        go_on(pull);
+    } else if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
         over(pull, answer->reason);
     } else if (result != KEDGE_PULL_END) {
         rest(pull, PULL_SIZE, answer->reason);
@@ -302,6 +321,13 @@ static bool run_engine(struct pull *pull, bool *asked)
         over(pull, engine->reason); /* refused at its start */
         return true;
     }
+    /* An attempt brought nothing: before the next one, is it still that file on the server? */
+    if (before == KEDGE_PULL_WAITING && engine->wait_ms > 0 && pull->options->sha256 == NULL &&
+        now_ms(pull) - since >= engine->wait_ms) {
+        pull->asks_again = true;
+        ask_first(pull);
+        return true;
+    }
     const bool did = kedge_pull_step(engine);
 
     if (engine->state != before ||
@@ -355,6 +381,10 @@ int pull_open(struct pull *pull, const struct pull_options *options, struct kedg
                  options->modem != NULL
                      ? "--pull takes http:// and https:// addresses over a modem"
                      : "--pull takes http://, https://, coap:// and coaps:// addresses");
+        return -1;
+    }
+    if (strncmp(options->url, "coaps://", 8) == 0 && options->psk == NULL) {
+        snprintf(why, PULL_REASON, "coaps needs a key: --psk IDENTITY:KEY");
         return -1;
     }
     if (options->sha256 != NULL &&

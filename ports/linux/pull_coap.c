@@ -192,9 +192,6 @@ static int connect_to(struct coap *coap, const coap_uri_t *uri)
     if (uri->scheme == COAP_URI_SCHEME_COAPS) {
         coap_dtls_cpsk_t psk = {.version = COAP_DTLS_CPSK_SETUP_VERSION, .client_sni = host};
 
-        if (coap->key_size == 0) {
-            return refuse(coap, KEDGE_E_REFUSED, "coaps needs a key: --psk IDENTITY:KEY");
-        }
         psk.psk_info.identity =
             (coap_bin_const_t){strlen(coap->identity), (const uint8_t *)coap->identity};
         psk.psk_info.key = (coap_bin_const_t){coap->key_size, (const uint8_t *)coap->key};

@@ -125,8 +125,14 @@ int sim_array_open(struct sim_array *array, const struct kedge_sim_part *part, c
         snprintf(why, SIM_WHY, "no memory for a %.40s", part->name);
         return -1;
     }
-    if (array->mapped)
+    if (array->mapped) {
         adopt(array);
+        array->torn = malloc(strlen(file) + sizeof ".torn");
+        if (array->torn != NULL) {
+            strcat(strcpy(array->torn, file), ".torn");
+            sim_torn_recall(array, array->torn);
+        }
+    }
     return 0;
 }
 
@@ -141,6 +147,7 @@ void sim_array_close(struct sim_array *array)
     free(array->writes);
     free(array->version);
     free(array->has_weak);
+    free(array->torn);
 }
 
 void sim_array_touch(struct sim_array *array, uint32_t at, uint32_t size)
@@ -272,6 +279,8 @@ void sim_array_tear_program(struct sim_array *array, uint32_t at, uint32_t size,
     if (how == KEDGE_SIM_PROGRAM_HIDDEN)
         share = 0;
     count_writes(array, at, size);
+    if (array->torn != NULL)
+        sim_torn_keep(array->torn, at, size, data);
     for (uint32_t i = 0; i < size; i++)
         changes += (uint32_t)__builtin_popcount(array->contents[at + i] & (uint8_t)~data[i]);
     if (changes > 0 && (how == KEDGE_SIM_PROGRAM_SPARSE || how == KEDGE_SIM_PROGRAM_HIDDEN))

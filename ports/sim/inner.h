@@ -35,6 +35,7 @@ struct sim_array {
     uint32_t sectors;
     uint32_t word; /* bytes */
     bool mapped;
+    char *torn; /* file of torn programs beside a mapped one, or NULL */
 };
 
 /* What the external chip is doing. Its effect comes when it is finished, or torn. */
@@ -93,6 +94,10 @@ void sim_array_blank(struct sim_array *array, uint32_t sector); /* as never touc
 void sim_array_mark_weak(struct sim_array *array, uint32_t at);
 void sim_array_program(struct sim_array *array, uint32_t at, uint32_t size, const uint8_t *data);
 void sim_array_erase(struct sim_array *array, uint32_t at, uint32_t size);
+/* torn.c */
+void sim_torn_keep(const char *file, uint32_t at, uint32_t size, const uint8_t *data);
+void sim_torn_recall(struct sim_array *array, const char *file);
+
 void sim_array_tear_program(struct sim_array *array, uint32_t at, uint32_t size,
                             const uint8_t *data, unsigned how, struct kedge_random *random);
 void sim_array_tear_erase(struct sim_array *array, uint32_t at, uint32_t size, unsigned how,
