@@ -10,10 +10,10 @@ hex=/usr/share/firmware-microbit-micropython/firmware.hex
 work=$(mktemp -d)
 port=$((20000 + $$ % 20000))
 over=${1:-ble}
-device= air=
+device= air= server= modem=
 say() { printf '\n\033[1m%2d. %s\033[0m\n' "$((step += 1))" "$*"; }
 fail() { echo "demo: $*" >&2; tail -n 5 "$work/log" >&2 || true; exit 1; }
-cleanup() { [ -z "$device$air" ] || kill $device $air 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
+cleanup() { [ -z "$device$air$server$modem" ] || kill $device $air $server $modem 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
 trap cleanup EXIT
 step=0
 
@@ -183,6 +183,37 @@ smp image upload "$work/v5.bin" --delta-from "$work/v4.bin" --test | sed "s|$wor
 "$kedge" flash read --state "$work/dev" --slot secondary "$work/built.bin"
 cmp -n "$(stat -c %s "$work/v5.bin")" "$work/v5.bin" "$work/built.bin" || fail "the device built another image"
 reset_expect "booted 5.0.0"
+smp image confirm >/dev/null
+stop
+
+say "Cellular: version 6 through a modem's AT commands, parked chunk by chunk in a partition of its own"
+sign key 6.0.0 "$work/fw1.bin" "$work/v6.bin"
+mkdir "$work/www"
+cp "$work/v6.bin" "$work/www/image.bin"
+"$kedge" stage manifest "$work/www/image.bin" >/dev/null
+busybox httpd -f -p "127.0.0.1:$((port + 1))" -h "$work/www" & server=$!
+python3 tests/modem/modem.py "$work/modem" --faults 3 & modem=$!
+for _ in $(seq 100); do [ -e "$work/modem" ] && break; sleep 0.1; done
+pull=(--pull "http://127.0.0.1:$((port + 1))/image.bin" --modem "$work/modem")
+start
+smp policy set hold on >/dev/null
+stop
+for cut in 200 350; do
+    build/bin/kedge-device --state "$work/dev" --key "$work/pub.pem" --udp "127.0.0.1:$port" "${pull[@]}" --cut $cut >"$work/cut" 2>&1 && fail "no power cut"
+    grep -o 'power cut at operation.*' "$work/cut" | sed 's/^/    device: /'
+    "$kedge" flash inspect --state "$work/dev" | sed -n '/^staging/,/^budget/p' | sed '$d' | sed 's/^/    /'
+done
+
+say "The line lies, power failed twice: what was parked stays, the rest is fetched; then it waits for the user's word"
+start "${pull[@]}"
+for _ in $(seq 1200); do grep -q 'waits for kedge policy' "$work/log" && break; sleep 0.1; done
+grep '^kedge-device: pull' "$work/log" | sed 's/^kedge-device:/    device:/'
+grep -q 'waits for kedge policy' "$work/log" || fail "it was not downloaded"
+kill "$server" "$modem"
+smp recorder show | head -n 12
+reset_expect "booted 5.0.0"
+smp policy set hold off >/dev/null
+reset_expect "booted 6.0.0"
 smp image confirm >/dev/null
 stop
 

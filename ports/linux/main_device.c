@@ -64,6 +64,7 @@ struct device {
     struct kedge_stage stage;
     uint8_t stage_buffer[1024];
     struct pull pull;
+    bool pulls, has_pulled; /* open now; was open once */
 };
 
 static volatile sig_atomic_t stop;
@@ -325,25 +326,29 @@ static void on_pull_line(void *ctx, const char *line)
     flight_log_say(&device->log, "%s", line);
 }
 
-/* False: the address or the key is wrong, said. */
+/* False: the address or the key is wrong, said. A modem that is gone after a reset is no reason to
+ * stop serving. */
 static bool start_pull(struct device *device)
 {
     char why[PULL_REASON];
     device->pull.say = on_pull_line;
     device->pull.ctx = device;
-    if (device->options.pull.url != NULL &&
-        pull_open(&device->pull, &device->options.pull, &device->stage, why) != 0) {
-        fprintf(stderr, "kedge-device: %s\n", why);
-        return false;
+    if (device->options.pull.url == NULL) {
+        return true;
     }
-    return true;
+    device->pulls = pull_open(&device->pull, &device->options.pull, &device->stage, why) == 0;
+    device->has_pulled |= device->pulls;
+    if (!device->pulls) {
+        on_pull_line(device, why);
+    }
+    return device->has_pulled;
 }
 
 /* The update starts by itself once all is there, unless its user wants to be asked. */
 static bool step_pull(struct device *device)
 {
     bool asked = false;
-    if (device->options.pull.url == NULL) {
+    if (!device->pulls) {
         return false;
     }
     const bool did = pull_step(&device->pull, &asked);
@@ -357,7 +362,7 @@ static bool step_pull(struct device *device)
 
 static void end_pull(struct device *device)
 {
-    if (device->options.pull.url != NULL) {
+    if (device->pulls) {
         pull_close(&device->pull);
     }
 }

@@ -6,6 +6,7 @@
 
 #define QUIET_MS     120u /* so long nothing: what was under way is over */
 #define SETTLE_MS    5000u
+#define SILENCE_MS   1500u
 #define ATTENTIONS   12u /* one that waits for a URL since before our reset waits for 5 s */
 #define RETRIES      3u
 #define URL_MAX      700u
@@ -50,7 +51,7 @@ static const struct {
     [SAVE] = {"AT+QHTTPREADFILE", "+QHTTPREADFILE:", 90000, TOLD_LATER},
     [OPEN] = {"AT+QFOPEN", "+QFOPEN:", 5000, 0},
     [SEEK] = {"AT+QFSEEK", NULL, 5000, 0},
-    [READ] = {"AT+QFREAD", NULL, 5000, CONNECTS}, /* 1,024 bytes at 9,600 baud: 1.1 s */
+    [READ] = {"AT+QFREAD", NULL, 5000, CONNECTS},
     [CLOSE] = {"AT+QFCLOSE", NULL, 5000, MAY_FAIL},
 };
 
@@ -484,14 +485,16 @@ static int go_on(struct kedge_modem *modem)
 /* Is what the step waits for overdue? */
 static int wait(struct kedge_modem *modem)
 {
-    const uint32_t waited = now_ms(modem) - modem->since_ms;
+    /* of data that does not go on: silence since its last byte */
+    const bool broken = modem->step == READ && modem->connected;
+    const uint32_t waited = now_ms(modem) - (broken ? modem->heard_ms : modem->since_ms);
 
     if (modem->step == SETTLE) {
         return now_ms(modem) - modem->heard_ms < QUIET_MS && waited < SETTLE_MS
                    ? 0
                    : enter(modem, ATTENTION);
     }
-    return modem->step == OVER || waited < rules[modem->step].patience_ms
+    return modem->step == OVER || waited < (broken ? SILENCE_MS : rules[modem->step].patience_ms)
                ? 0
                : complain(modem, KEDGE_E_IO, "the modem does not answer ");
 }

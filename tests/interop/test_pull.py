@@ -56,8 +56,17 @@ def test_pull_over_power_cuts(device, install, sign, served):
                                              "--cut", str(cut)), timeout=60, check=False,
                               capture_output=True, text=True)
         assert done.returncode == 9, done.stderr
+    said = subprocess.run([binary("kedge"), "flash", "inspect", "--state", device.directory / "state"], text=True,
+                          capture_output=True, check=True).stdout.splitlines()
+    row = next(i for i, line in enumerate(said) if line.startswith("staging"))
+    picture = said[row + 2].strip()
+    there = picture.count("#")
+    assert picture == "|" + "#" * there + "." * (25 - there) + "|" and 0 < there < 25, said[row:row + 5]
+    assert f"of {len(two)} bytes (plain), 25 chunks of 4096" in said[row + 1] and hashlib.sha256(two).hexdigest()[:16] in said[row + 1]
+    assert f"receiving: {there} of 25 chunks are there" in said[row + 3] and f"missing {there}-24" in said[row + 3]
     device.start("--pull", url)
     wait_for(device, "chunks are here")
+    assert f"pull: {there} of 25 chunks are here" in "".join(device.lines)
     first = next(line for line in device.lines if "chunks are here" in line)
     assert "pull: 0 of" not in first, first
     wait_for(device, "booted 2.0.0")
@@ -189,27 +198,43 @@ def modem(tmp_path):
             time.sleep(0.01)
         return link
 
+    start.unplug = lambda: [(process.kill(), process.wait(10)) for process in processes]
     yield start
-    for process in processes:
-        process.kill()
-        process.wait(10)
+    start.unplug()
+
+
+def run_policy(device, *words):
+    device.start()
+    subprocess.run([binary("kedge"), "--udp", f"127.0.0.1:{device.port}", "policy", *words], check=True,
+                   stdout=subprocess.DEVNULL)
+    device.stop()
 
 
 def test_modem_over_power_cuts(device, install, sign, served, modem, tmp_path):
-    """From the modem's first chunk to the image on trial, cut twice; what was there is not asked for again."""
+    """From the modem's first chunk to the confirmed image, cut twice; what was there is not asked for
+    again; it waits for the user's word; a modem that is unplugged meanwhile takes nothing with it."""
     root, url = served
     image = sign("2.0.0", 2)
     install(device, sign("1.0.0", 1))
     put(root, image)
     (root / "image.bin.manifest").write_bytes(manifest_of(image, tmp_path))
     options = ["--pull", url, "--modem", modem()]
+    run_policy(device, "set", "hold", "on")
     for cut in (60, 90):
         done = subprocess.run(device.command("--udp", f"127.0.0.1:{device.port}", *options, "--cut", str(cut)),
                               timeout=60, check=False, capture_output=True, text=True)
         assert done.returncode == 9, done.stderr
     device.start(*options)
-    wait_for(device, "booted 2.0.0")
+    wait_for(device, "it waits for kedge policy")
     assert not any("pull: 0 of" in line for line in device.lines), device.lines
+    modem.unplug()
+    udp = ["--udp", f"127.0.0.1:{device.port}"]
+    reset = lambda: subprocess.run([binary("kedge"), *udp, "os", "reset"], check=True)  # noqa: E731
+    assert device.next_boot(reset) == "booted 1.0.0 (a request waits: policy hold is on)"
+    subprocess.run([binary("kedge"), *udp, "policy", "set", "hold", "off"], check=True)
+    assert device.next_boot(reset).startswith("booted 2.0.0")
+    subprocess.run([binary("kedge"), *udp, "image", "confirm"], check=True, stdout=subprocess.DEVNULL)
+    assert device.next_boot(reset).startswith("booted 2.0.0")
     device.stop()
 
 

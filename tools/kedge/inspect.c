@@ -2,6 +2,7 @@
  * flashes in memory and says what it did. Where no key is given that cannot be done; then the
  * trailers are read as MCUboot's loader would read them (facts 7.6). */
 #include "inspect.h"
+#include "inspect_staging.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -577,6 +578,7 @@ void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_
     say_backup(&v);
     if (state->layout.staging.flash != NULL) {
         heading(&v, "staging", &state->layout.staging);
+        inspect_staging(out, state);
     }
     say_budget(&v);
     if (!ours) {
