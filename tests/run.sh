@@ -40,6 +40,7 @@ once tools/build.sh arm boards
 step "layers"
 once python3 tools/checks/layers.py --self-test
 once python3 tools/checks/layers.py --objects build/libkedge.a
+once python3 docs/quote.py --check
 
 for preset in gcc fuzz; do
     step "ctest $preset"

@@ -33,10 +33,11 @@ struct kedge_transform {
     const char *name;  /* "sealed", "delta": for logs and dumpinfo */
     size_t state_size; /* bytes of its state; aligned as uint64_t */
 
-    /* Begin. Later calls get the same state, maybe moved. */
+    /* Begin, with a state that is all zeros; later calls get the same state, maybe moved. NULL: the
+     * zeros will do. */
     int (*start)(void *state, const struct kedge_transform_env *env);
 
-    /* Take the first bytes of `in`; *taken tells how many, less than in.size when output has to be
+    /* Take the first bytes of `in`; *taken tells how many: one at least unless output has to be
      * pulled first. Taking none with no output waiting is KEDGE_E_FORMAT's case, not an answer. */
     int (*push)(void *state, const struct kedge_transform_env *env, struct kedge_bytes in,
                 size_t *taken);
@@ -57,7 +58,8 @@ struct kedge_transform {
      * to be pushed next. A transform that cannot: NULL; the input starts again. */
     int (*seek)(void *state, const struct kedge_transform_env *env, uint32_t *out, uint32_t *in);
 
-    /* Words for the last error, for a person: "made for another device key". Never NULL. */
+    /* Words for the last error, for a person: "made for another device key". Gives never NULL; where
+     * it is NULL itself, the error's name is said. */
     const char *(*reason)(const void *state, int error);
 };
 

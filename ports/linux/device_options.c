@@ -19,6 +19,7 @@ static const char usage[] =
     "on\n"
     "  --shared-key FILE      a key that devices share, for sealed files: 32 bytes or 64 hex "
     "digits\n"
+    "  --local-key FILE       a key for files encrypted with AES-CTR, in the same form\n"
     "                         (ecdsa-p256, x25519, rsa-2048, or a shared AES key as base64)\n"
     "  --layout FILE          Kedge YAML, or Nordic partitions.yml / pm_static.yml\n"
     "  --strategy S           swap, overwrite or backup (default: the layout's, swap)\n"
@@ -66,6 +67,7 @@ enum device_option {
     O_BLE_SECURITY,
     O_BLE_MTU,
     O_SHARED_KEY,
+    O_LOCAL_KEY,
     O_PULL,
     O_PULL_SHA256,
     O_MODEM,
@@ -90,6 +92,7 @@ static const struct option table[] = {
     {"external-dead", no_argument, NULL, O_EXTERNAL_DEAD},
     {"enc-key", required_argument, NULL, O_ENC_KEY},
     {"shared-key", required_argument, NULL, O_SHARED_KEY},
+    {"local-key", required_argument, NULL, O_LOCAL_KEY},
     {"hci", required_argument, NULL, O_HCI},
     {"ble-name", required_argument, NULL, O_BLE_NAME},
     {"ble-security", required_argument, NULL, O_BLE_SECURITY},
@@ -181,6 +184,9 @@ static int take(struct device_options *o, int option, const char *value)
         return 0;
     case O_SHARED_KEY:
         o->shared_key = value;
+        return 0;
+    case O_LOCAL_KEY:
+        o->local_key = value;
         return 0;
     case O_LAYOUT:
         o->layout = value;

@@ -17,6 +17,7 @@ struct device_options {
     size_t key_count;
     const char *enc_key;             /* NULL: the device has no key of its own */
     const char *shared_key;          /* NULL: none that it shares with others */
+    const char *local_key;           /* NULL: none for files encrypted with AES-CTR */
     const char *udp, *pty, *raw_pty; /* NULL: not wanted */
     const char *hci, *ble_name;      /* NULL: no radio; the default name */
     uint8_t ble_security;            /* enum peripheral_security */

@@ -37,7 +37,7 @@ struct device {
     struct kedge_key keys[2 * DEVICE_KEYS];
     size_t key_count;
     struct enc_key_file enc_key; /* no key: its count is 0 */
-    uint8_t shared_key[SHARED_KEY_SIZE];
+    uint8_t shared_key[SHARED_KEY_SIZE], local_key[SHARED_KEY_SIZE];
     struct device_kinds kinds;
     struct kedge_pipe pipe;
     uint64_t pipe_memory[4096]; /* three of the largest state that is known here */
@@ -506,16 +506,18 @@ static int load_enc_key(struct device *device)
     return 0;
 }
 
-static int load_shared_key(struct device *device)
+static int load_shared_keys(struct device *device)
 {
     char why[SHARED_KEY_WHY];
-    const bool given = device->options.shared_key != NULL;
-    if (given && shared_key_read(device->options.shared_key, device->shared_key, why) != 0) {
+    const struct device_options *const o = &device->options;
+    if ((o->shared_key != NULL && shared_key_read(o->shared_key, device->shared_key, why) != 0) ||
+        (o->local_key != NULL && shared_key_read(o->local_key, device->local_key, why) != 0)) {
         fprintf(stderr, "kedge-device: %s\n", why);
         return -1;
     }
     device_kinds_make(&device->kinds, &device->enc_key.keys,
-                      kedge_bytes(device->shared_key, given ? SHARED_KEY_SIZE : 0));
+                      kedge_bytes(device->shared_key, o->shared_key != NULL ? SHARED_KEY_SIZE : 0),
+                      kedge_bytes(device->local_key, o->local_key != NULL ? SHARED_KEY_SIZE : 0));
     return 0;
 }
 
@@ -701,7 +703,7 @@ int main(int argc, char **argv)
     device->real_start_us = real_us();
     int result = 1;
     if (load_keys(device) == 0 && load_enc_key(device) == 0 &&
-        load_shared_key(device) == 0 && open_state(device) == 0 &&
+        load_shared_keys(device) == 0 && open_state(device) == 0 &&
         remember_keys(device) == 0 && configure(device) == 0 &&
         (device->options.once || open_wires(device) == 0)) {
         result = run(device);

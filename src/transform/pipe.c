@@ -92,7 +92,9 @@ static int start_stage(struct kedge_pipe *pipe, const struct kedge_pipe_kind *ki
     pipe->depth++;
     pipe->levels[pipe->depth] = (struct kedge_pipe_level){.phase = HEAD, .whole = true};
     kedge_sha256.start(&pipe->levels[pipe->depth].hash);
-    const int error = level->transform->start(level->state, &level->env);
+    memset(level->state, 0, level->transform->state_size);
+    const int error =
+        level->transform->start == NULL ? 0 : level->transform->start(level->state, &level->env);
 
     return error == 0 ? 0 : fail(pipe, pipe->depth - 1u, error, NULL);
 }
@@ -122,12 +124,12 @@ static int take_payload(struct kedge_pipe *pipe, unsigned k, struct kedge_bytes 
 {
     struct kedge_pipe_level *const level = &pipe->levels[k];
     const struct kedge_transform *const transform = level->transform;
-    size_t pushed = 0;
+    size_t pushed = 1;
     int error = 0;
 
     *taken = 0;
     /* the magic came with the head */
-    if (level->head_given < level->head_size) {
+    while (error == 0 && pushed > 0 && level->head_given < level->head_size) {
         error = transform->push(level->state, &level->env,
                                 kedge_bytes(level->head + level->head_given,
                                             (size_t)level->head_size - level->head_given),
@@ -516,6 +518,7 @@ const char *kedge_pipe_reason(const struct kedge_pipe *pipe, int error)
     if (pipe->why != NULL) {
         return pipe->why;
     }
-    return level->transform == NULL ? kedge_error_text(error)
-                                    : level->transform->reason(level->state, error);
+    return level->transform == NULL || level->transform->reason == NULL
+               ? kedge_error_text(error)
+               : level->transform->reason(level->state, error);
 }

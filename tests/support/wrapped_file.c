@@ -5,15 +5,22 @@
 
 #include "delta_make.h"
 #include "envelope.h"
+#include "kedge/ctr.h"
+#include "own_cipher.h"
 #include "sealed_file.h"
 
 static const uint8_t shared[32] = "the devices here share this";
 static const uint8_t foreign[32] = "somebody else's";
 static const struct kedge_sealed_keys keys = {.aead = &kedge_chacha20, .shared = {shared, 32}};
+const uint8_t wrapped_local[32] = "of this product alone";
+static const uint32_t own_key[4] = {1, 2, 3, 4};
+static const struct kedge_ctr_keys local_keys = {&kedge_aes, {wrapped_local, 32}};
 static const struct kedge_pipe_kind kinds[] = {
     {KEDGE_SEALED_MAGIC, &kedge_sealed, &keys},
     {WRAPPED_GROW_MAGIC, &wrapped_growing, NULL},
     {KEDGE_DELTA_MAGIC, &kedge_delta, NULL},
+    {KEDGE_CTR_MAGIC, &kedge_ctr, &local_keys},
+    {OWN_CIPHER_MAGIC, &own_cipher, own_key},
 };
 static struct kedge_pipe pipe;
 static uint64_t memory[3 * 1300];
@@ -38,13 +45,13 @@ void wrapped_hash(struct wrapped_file *file)
     }
 }
 
-static void wrap(struct wrapped_file *file, const char *kind, const struct blob *payload,
+void wrapped_any(struct wrapped_file *file, const char *kind, struct kedge_bytes payload,
                  struct kedge_bytes plain)
 {
     const struct envelope envelope = {
         .kind = kind,
         .version = {plain.at[20], plain.at[21], kedge_le16(plain.at + 22), 0},
-        .payload = blob_bytes(payload),
+        .payload = payload,
         .image_size = envelope_grows_to(plain)};
     struct blob out = {0};
 
@@ -66,7 +73,7 @@ static void seal(struct wrapped_file *file, struct kedge_bytes plain, uint8_t se
     kedge_sealed_shared_id(request.shared, key_id);
     sealed_payload(&request, id, request.shared, kedge_bytes(NULL, 0), KEDGE_SEALED_SHARED, key_id,
                    plain, &payload);
-    wrap(file, "sealed", &payload, plain);
+    wrapped_any(file, "sealed", blob_bytes(&payload), plain);
     blob_free(&payload);
 }
 
@@ -96,7 +103,7 @@ void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain)
         blob_byte(&payload, plain.at[at]);
         at += n;
     }
-    wrap(file, "grown", &payload, plain);
+    wrapped_any(file, "grown", blob_bytes(&payload), plain);
     blob_free(&payload);
 }
 
@@ -115,7 +122,7 @@ void wrapped_delta(struct wrapped_file *file, struct kedge_bytes old, struct ked
     }
     const struct blob payload = {.at = patch.at, .size = patch.size};
 
-    wrap(file, "delta", &payload, plain);
+    wrapped_any(file, "delta", blob_bytes(&payload), plain);
     free(patch.at);
 }
 

@@ -25,6 +25,11 @@ void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain);
 /* A patch from `old`, which the device runs, to `plain`; chunk_log 0: one chunk. */
 void wrapped_delta(struct wrapped_file *file, struct kedge_bytes old, struct kedge_bytes plain,
                    uint32_t chunk_log);
+/* Any payload in an envelope; `plain` is the image that comes out of it. */
+void wrapped_any(struct wrapped_file *file, const char *kind, struct kedge_bytes payload,
+                 struct kedge_bytes plain);
+/* The key of AES-CTR files here. */
+extern const uint8_t wrapped_local[32];
 void wrapped_hash(struct wrapped_file *file);
 void wrapped_free(struct wrapped_file *file);
 
