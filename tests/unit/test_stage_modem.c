@@ -13,10 +13,10 @@
 #include "agent_device.h"
 #include "kedge/stage_modem.h"
 #include "random.h"
+#include "scripted_modem.h"
 
 #define CHUNK 1500u
 #define URL   "http://updates.example/image.bin"
-#define NAME  "UFS:kedge.part"
 
 static struct agent_device device;
 static struct kedge_stage stage;
@@ -27,221 +27,13 @@ static uint8_t buffer[512], chunk[CHUNK];
 static struct test_file image;
 static struct kedge_sim_snapshot *fresh;
 
-/* The modem on the other side, with a server behind it. */
-static struct {
-    struct kedge_random random;
-    unsigned bad;      /* one answer of so many is a wrong one; 0: none */
-    unsigned status;   /* of the server; 0: 206 to a range, 200 to all */
-    bool ranges_off;   /* the server gives the whole file */
-    bool echo, waking; /* waking: the first three AT get no answer */
-    uint8_t command[1024];
-    size_t command_size;
-    size_t url_wanted;
-    char url[1024];
-    uint32_t body_at, body_size, file_at, file_size; /* parts of `image`: fetched, in the file */
-    unsigned handle, at, next;                       /* of the open file; handle 0: none */
-    unsigned gets, commands, reads;
-    uint32_t air; /* bytes that the server sent */
-    uint32_t line_gone;
-    uint8_t out[8192];
-    size_t out_size, out_at;
-} far;
-
-static bool happens(unsigned one_of)
-{
-    return far.bad != 0 && kedge_random_below(&far.random, far.bad * one_of) == 0;
-}
-
-static void send_bytes(const void *bytes, size_t size)
-{
-    assert_true(far.out_size + size <= sizeof(far.out));
-    memcpy(far.out + far.out_size, bytes, size);
-    far.out_size += size;
-}
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-    char text[200];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    send_bytes("\r\n", 2);
-    send_bytes(text, strlen(text));
-    send_bytes("\r\n", 2);
-}
-
-static void fetch(uint32_t at, uint32_t size, bool range)
-{
-    const bool part = range && !far.ranges_off;
-
-    far.gets++;
-    say("OK");
-    far.body_at = part ? at : 0;
-    far.body_size = part ? size : image.size;
-    far.air += far.body_size;
-    if (happens(3)) {
-        say("+QHTTPGET: 702");
-    } else if (happens(3)) {
-        say("+QHTTPGET: none of your business");
-    } else {
-        say("+QHTTPGET: 0,%u,%u", far.status != 0 ? far.status : part ? 206u : 200u,
-            (unsigned)far.body_size);
-    }
-}
-
-/* The piece that was asked for, or something like it. */
-static void read_file(unsigned size)
-{
-    uint8_t piece[2 * KEDGE_MODEM_PIECE];
-    unsigned left = far.file_size - far.at;
-    unsigned n = size < left ? size : left;
-
-    far.reads++;
-    say("CONNECT %u", happens(4) ? n + 1 : n);
-    memcpy(piece, image.bytes + far.file_at + far.at, n);
-    far.at += n;
-    if (n > 40 && happens(2)) { /* repeated */
-        memmove(piece + 40, piece + 20, n - 20);
-        n += 20;
-    } else if (n > 0 && happens(2)) { /* cut short */
-        n = kedge_random_below(&far.random, n);
-    } else if (n > 0 && happens(2)) { /* changed */
-        piece[kedge_random_below(&far.random, n)] ^= 0x20;
-    }
-    send_bytes(piece, n);
-    say("OK");
-}
-
-static void start_anew(void)
-{
-    far.handle = 0;
-    far.file_size = 0;
-    far.echo = true;
-    say("RDY");
-}
-
-static void obey(const char *text)
-{
-    unsigned a, b;
-    char name[64];
-
-    far.commands++;
-    if (far.echo) {
-        send_bytes(text, strlen(text));
-        send_bytes("\r", 1);
-    }
-    if (happens(4)) {
-        say("+QIURC: \"pdpdeact\",1");
-    }
-    if (happens(8)) {
-        return; /* nothing */
-    }
-    if (happens(8)) {
-        say("+CME ERROR: 703");
-    } else if (happens(20)) {
-        start_anew();
-    } else if (strcmp(text, "AT") == 0) {
-        if (!far.waking || far.commands > 3) {
-            say("OK");
-        }
-    } else if (sscanf(text, "AT+QHTTPURL=%u,%u", &a, &b) == 2) {
-        far.url_wanted = a;
-        say("CONNECT");
-    } else if (sscanf(text, "AT+QHTTPGETEX=%*u,%u,%u", &a, &b) == 2) {
-        assert_true(a < image.size && b <= image.size - a);
-        fetch(a, b, true);
-    } else if (strncmp(text, "AT+QHTTPGET=", 12) == 0) {
-        fetch(0, 0, false);
-    } else if (sscanf(text, "AT+QHTTPREADFILE=\"%63[^\"]\",%u", name, &a) == 2) {
-        if (far.handle != 0) {
-            say("+CME ERROR: 426");
-            return;
-        }
-        assert_string_equal(name, NAME);
-        far.file_at = far.body_at;
-        far.file_size = far.body_size;
-        say("OK");
-        say("+QHTTPREADFILE: 0");
-    } else if (strcmp(text, "AT+QFOPEN?") == 0) {
-        say("+QFOPEN: \"UFS:another\",7,0");
-        if (far.handle != 0) {
-            say("+QFOPEN: \"%s\",%u,2", NAME, far.handle);
-        }
-        say("OK");
-    } else if (sscanf(text, "AT+QFOPEN=\"%63[^\"]\",2", name) == 1) {
-        if (far.handle != 0 || far.file_size == 0) {
-            say("+CME ERROR: 418");
-            return;
-        }
-        far.handle = ++far.next;
-        far.at = 0;
-        say("+QFOPEN: %u", far.handle);
-        say("OK");
-    } else if (sscanf(text, "AT+QFSEEK=%u,%u,0", &a, &b) == 2 && a == far.handle) {
-        far.at = b;
-        say("OK");
-    } else if (sscanf(text, "AT+QFREAD=%u,%u", &a, &b) == 2 && a == far.handle) {
-        read_file(b);
-    } else if (sscanf(text, "AT+QFCLOSE=%u", &a) == 1 && a == far.handle) {
-        far.handle = 0;
-        say("OK");
-    } else {
-        say("ERROR");
-    }
-}
-
-static bool line_write(void *ctx, struct kedge_bytes bytes)
-{
-    (void)ctx;
-    for (size_t i = 0; i < bytes.size; i++) {
-        if (far.url_wanted > 0) {
-            far.url[far.command_size++] = (char)bytes.at[i];
-            far.url[far.command_size] = '\0';
-            if (--far.url_wanted == 0) {
-                far.command_size = 0;
-                say("OK");
-            }
-        } else if (bytes.at[i] == '\r') {
-            far.command[far.command_size] = '\0';
-            far.command_size = 0;
-            obey((const char *)far.command);
-        } else {
-            assert_true(far.command_size + 1 < sizeof(far.command));
-            far.command[far.command_size++] = bytes.at[i];
-        }
-    }
-    return far.line_gone == 0;
-}
-
-/* In pieces of any length, with pauses. */
-static size_t line_read(void *ctx, struct kedge_buf to)
-{
-    size_t left = far.out_size - far.out_at;
-    size_t n = 1 + kedge_random_below(&far.random, 64);
-
-    (void)ctx;
-    if (kedge_random_below(&far.random, 4) == 0) {
-        return 0;
-    }
-    n = n < left ? n : left;
-    n = n < to.size ? n : to.size;
-    memcpy(to.at, far.out + far.out_at, n);
-    far.out_at += n;
-    if (far.out_at == far.out_size) {
-        far.out_at = far.out_size = 0;
-    }
-    return n;
-}
-
 static uint32_t line_ms(void *ctx)
 {
     (void)ctx;
     return device.now_ms;
 }
 
-static const struct kedge_modem_line line = {line_read, line_write, line_ms, NULL};
+static const struct kedge_modem_line line = {scripted_read, scripted_write, line_ms, NULL};
 static const char *const set_up_commands[] = {"AT+QIACT=1", NULL};
 
 static int check_of(void *ctx, uint32_t index, uint8_t *check)
@@ -260,7 +52,7 @@ static void power_on(void)
     kedge_stage_start(&stage, &device.agent, kedge_buf(buffer, sizeof(buffer)));
     modem = (struct kedge_modem){.line = &line,
                                  .url = URL,
-                                 .file = NAME,
+                                 .file = SCRIPTED_FILE,
                                  .setup = set_up_commands,
                                  .part = 5000};
     source = kedge_modem_source(&modem);
@@ -298,6 +90,7 @@ static int set_up(void **state)
     memset(&far, 0, sizeof(far));
     far.random.state = 1;
     far.echo = true;
+    far.content = kedge_bytes(image.bytes, image.size);
     power_on();
     return 0;
 }
@@ -438,7 +231,7 @@ static void test_no_modem(void **state)
     int answer = 0;
 
     (void)state;
-    far.line_gone = 1;
+    far.line_gone = true;
     assert_int_equal(source.open(source.ctx, 0, 100), 0);
     for (unsigned n = 0; n < 100 && answer == 0; n++) {
         answer = source.poll(source.ctx, &piece);
@@ -451,11 +244,10 @@ static void test_no_modem(void **state)
     assert_int_equal(source.open(source.ctx, 0, 100), 0);
     answer = 0;
     for (unsigned n = 0; n < 3000 && answer == 0; n++) {
-        send_bytes("blah blah \r\n+QHTTPGET: 0,206,100", 32);
-        far.command_size = 0;
+        scripted_says("blah blah \r\n+QHTTPGET: 0,206,100", 32);
         far.bad = 1; /* and refuses what it is told */
         answer = source.poll(source.ctx, &piece);
-        far.out_size = far.out_at = 0;
+        scripted_forgets();
         device.now_ms += 10;
     }
     assert_int_equal(answer, KEDGE_E_IO);
