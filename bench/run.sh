@@ -12,6 +12,8 @@ trap 'rm -rf "$parts"' EXIT
 echo
 "$python" bench/clients.py "$build" "$parts/clients.json"
 echo
+"$python" bench/stages.py "$build" "$parts/stages.json"
+echo
 "$python" bench/ble.py "$build" "$parts/ble.json"
 echo
 tools/build.sh arm qemu-ast1030-measure-small qemu-ast1030-measure-fast

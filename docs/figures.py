@@ -42,6 +42,13 @@ def ble_rows(bench):
                + f" | {' and '.join(goals)} |")
 
 
+def stage_rows(bench):
+    yield "| a stage of the receive path, instructions a byte on this machine (callgrind) | |"
+    yield "|---|---|"
+    for r in bench["stages"]:
+        yield f"| {r['words']} | {r['per_byte']:,} |"
+
+
 def size_rows(size):
     yield "| loader on Cortex-M4, -Os | text | static RAM | deepest stack | instructions: boot / test swap |"
     yield "|---|---|---|---|---|"
@@ -69,7 +76,7 @@ def size_rows(size):
 def main():
     bench = json.loads((ROOT / "build" / "bench.json").read_text())
     size = json.loads((ROOT / "build" / "size.json").read_text())
-    blocks = ["\n".join(rows) for rows in (flash_rows(bench), client_rows(bench), ble_rows(bench), size_rows(size))]
+    blocks = ["\n".join(rows) for rows in (flash_rows(bench), client_rows(bench), ble_rows(bench), stage_rows(bench), size_rows(size))]
     readme = ROOT / "README.md"
     text = readme.read_text()
     head, rest = text.split(START)

@@ -20,8 +20,8 @@ static void fail(struct cellular *c, const char *why)
 /* The checks of the chunks lie behind the manifest's record. */
 static int check_of(void *ctx, uint32_t index, uint8_t *check)
 {
-    const struct cellular *const c = (const struct cellular *)((const uint8_t *)ctx -
-                                                               offsetof(struct cellular, modem));
+    const struct cellular *const c =
+        (const struct cellular *)((const uint8_t *)ctx - offsetof(struct cellular, modem));
 
     memcpy(check, c->manifest + KEDGE_STAGE_RECORD + 4 * index, 4);
     return 0;

@@ -1,12 +1,14 @@
-/* A firmware update over a cellular modem, from its first chunk to the user's word: docs/cellular.md. */
+/* A firmware update over a cellular modem, from its first chunk to the user's word:
+ * docs/cellular.md. */
 #ifndef CELLULAR_H
 #define CELLULAR_H
 
 #include "kedge/stage_modem.h"
 
 #define CELLULAR_CHUNK    4096
-#define CELLULAR_MANIFEST 1024 /* a record of 64 bytes and 4 a chunk: images up to 983,040 bytes */
-#define CELLULAR_URL      256
+#define CELLULAR_MANIFEST 1024 /* a record of 64 bytes and 4 a chunk: images up to 983,040 bytes   \
+                                */
+#define CELLULAR_URL 256
 
 enum cellular_state {
     CELLULAR_ASKING,      /* for what there is: URL.manifest */

@@ -5,9 +5,9 @@
  *      AT+QHTTPURL, AT+QHTTPGETEX, AT+QHTTPREADFILE, AT+QFOPEN, AT+QFREAD ..., AT+QFCLOSE
  *
  * The commands are those of Quectel's modems (EC2x, EG9x, BG9x: "HTTP(S) AT Commands Manual" and
- * "FILE AT Commands Manual"). A piece is given out when the modem closed it with its OK: one that is
- * cut short, or has bytes too many, is read again, three times, without new bytes over the air. Bytes
- * that were changed on the line are found by the chunk's check.
+ * "FILE AT Commands Manual"). A piece is given out when the modem closed it with its OK: one that
+ * is cut short, or has bytes too many, is read again, three times, without new bytes over the air.
+ * Bytes that were changed on the line are found by the chunk's check.
  *
  * All that comes over the line is hostile. No call blocks; nothing is allocated. */
 #ifndef KEDGE_STAGE_MODEM_H

@@ -76,8 +76,7 @@ static int fetch(struct cellular *cellular, const struct kedge_pull_source *sour
             struct pollfd ready = {.fd = cellular->fd, .events = POLLIN};
 
             (void)poll(&ready, 1, STEP_MS);
-        } else if (result == KEDGE_PULL_PIECE &&
-                   !call->piece(call->ctx, piece.at, piece.data)) {
+        } else if (result == KEDGE_PULL_PIECE && !call->piece(call->ctx, piece.at, piece.data)) {
             return 0;
         }
     }

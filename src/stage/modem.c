@@ -1,5 +1,5 @@
-/* A dialogue of commands and answers, one step after the other: what a step sends, what has to come,
- * how long it may take, and where it goes from there. */
+/* A dialogue of commands and answers, one step after the other: what a step sends, what has to
+ * come, how long it may take, and where it goes from there. */
 #include "kedge/stage_modem.h"
 
 #include <string.h>
@@ -551,6 +551,6 @@ static const char *modem_reason(void *ctx)
 
 struct kedge_pull_source kedge_modem_source(struct kedge_modem *modem)
 {
-    return (struct kedge_pull_source){modem_open, modem_poll, modem_close, NULL, modem_reason,
-                                      modem};
+    return (struct kedge_pull_source){modem_open, modem_poll,   modem_close,
+                                      NULL,       modem_reason, modem};
 }

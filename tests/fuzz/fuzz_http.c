@@ -1,6 +1,6 @@
-/* Any text where a server writes something: Content-Range, a .sha256, a .manifest. What breaks in the
- * field if it fails: a server, or who answers in its place, crashes the device or makes it believe in
- * bytes that it did not get. The first byte says which. */
+/* Any text where a server writes something: Content-Range, a .sha256, a .manifest. What breaks in
+ * the field if it fails: a server, or who answers in its place, crashes the device or makes it
+ * believe in bytes that it did not get. The first byte says which. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +40,8 @@ static void manifest(const uint8_t *data, size_t size)
     }
     if (pull_manifest_parse(kedge_bytes(bytes, size), &read) == 0) {
         must(read.chunk > 0 && read.chunk <= KEDGE_STAGE_CHUNK_MAX && read.check_size <= 32);
-        must(size == KEDGE_STAGE_RECORD + ((uint64_t)read.size + read.chunk - 1) / read.chunk *
-                                              read.check_size);
+        must(size == KEDGE_STAGE_RECORD +
+                         ((uint64_t)read.size + read.chunk - 1) / read.chunk * read.check_size);
     }
     free(bytes);
 }

@@ -1,14 +1,14 @@
-/* Any bytes from a modem's serial line. What breaks in the field if it fails: a modem, or who sits on
- * its line, crashes the device, keeps it busy for ever, or gets bytes written outside a piece. The
- * first byte: how large the file is; then the line's bytes, where 0xFF is a pause of 100 ms and 0xFE
- * waits for the next command. */
+/* Any bytes from a modem's serial line. What breaks in the field if it fails: a modem, or who sits
+ * on its line, crashes the device, keeps it busy for ever, or gets bytes written outside a piece.
+ * The first byte: how large the file is; then the line's bytes, where 0xFF is a pause of 100 ms and
+ * 0xFE waits for the next command. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kedge/stage_modem.h"
 
-/* Polls are 500 ms apart here: all steps of a part take 370 s when nothing answers, and each piece that
- * comes, 12 bytes at least, allows three more tries of a read. */
+/* Polls are 500 ms apart here: all steps of a part take 370 s when nothing answers, and each piece
+ * that comes, 12 bytes at least, allows three more tries of a read. */
 #define POLLS_MAX(size) (4000u + 80u * (size))
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

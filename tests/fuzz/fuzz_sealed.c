@@ -50,8 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t out[100];
         size_t taken = 0, given = 1, came = 0;
 
-        error = kedge_pipe_push(&pipe, kedge_bytes(data + at, size - at < piece ? size - at : piece),
-                                &taken);
+        error = kedge_pipe_push(
+            &pipe, kedge_bytes(data + at, size - at < piece ? size - at : piece), &taken);
         at += taken;
         while (error == 0 && given > 0) {
             error = kedge_pipe_pull(&pipe, kedge_buf(out, sizeof(out)), &given);

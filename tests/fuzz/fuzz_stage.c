@@ -1,7 +1,7 @@
 /* Any manifests, chunks and contents of the staging region, with resets in between. What breaks in
- * the field if it fails: who can send chunks, or write to the external chip, crashes the device, makes
- * it break a rule of the flash, or counts chunks that are not there.
- * Input: records of a command byte and its arguments. */
+ * the field if it fails: who can send chunks, or write to the external chip, crashes the device,
+ * makes it break a rule of the flash, or counts chunks that are not there. Input: records of a
+ * command byte and its arguments. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,9 +71,8 @@ static void put(void)
     const bool right = number(1) % 4 != 0;
     const uint32_t index = number(1);
     const uint32_t off = right ? index * stage.manifest.chunk : number(3);
-    const uint32_t size = right && off < stage.manifest.size
-                              ? kedge_stage_chunk_size(&stage, index)
-                              : number(1);
+    const uint32_t size =
+        right && off < stage.manifest.size ? kedge_stage_chunk_size(&stage, index) : number(1);
     const struct kedge_bytes chunk = some(size);
     const struct kedge_bytes given = some(right ? 0 : 4);
 

@@ -60,7 +60,10 @@ static void fetch(uint32_t at, uint32_t size, bool range)
     } else if (happens(3)) {
         say("+QHTTPGET: none of your business");
     } else {
-        say("+QHTTPGET: 0,%u,%u", far.status != 0 ? far.status : part ? 206u : 200u,
+        say("+QHTTPGET: 0,%u,%u",
+            far.status != 0 ? far.status
+            : part          ? 206u
+                            : 200u,
             (unsigned)far.body_size);
     }
 }

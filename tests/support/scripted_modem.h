@@ -25,7 +25,8 @@ struct scripted_modem {
     /* private */
     uint8_t command[1024];
     size_t command_size, url_wanted;
-    uint32_t body_at, body_size, file_at, file_size; /* parts of what is served: fetched, in the file */
+    uint32_t body_at, body_size, file_at,
+        file_size; /* parts of what is served: fetched, in the file */
     uint32_t at, next;
     uint8_t out[8192];
     size_t out_size, out_at;

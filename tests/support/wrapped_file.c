@@ -16,10 +16,8 @@ const uint8_t wrapped_local[32] = "of this product alone";
 static const uint32_t own_key[4] = {1, 2, 3, 4};
 static const struct kedge_ctr_keys local_keys = {&kedge_aes, {wrapped_local, 32}};
 static const struct kedge_pipe_kind kinds[] = {
-    {KEDGE_SEALED_MAGIC, &kedge_sealed, &keys},
-    {WRAPPED_GROW_MAGIC, &wrapped_growing, NULL},
-    {KEDGE_DELTA_MAGIC, &kedge_delta, NULL},
-    {KEDGE_CTR_MAGIC, &kedge_ctr, &local_keys},
+    {KEDGE_SEALED_MAGIC, &kedge_sealed, &keys}, {WRAPPED_GROW_MAGIC, &wrapped_growing, NULL},
+    {KEDGE_DELTA_MAGIC, &kedge_delta, NULL},    {KEDGE_CTR_MAGIC, &kedge_ctr, &local_keys},
     {OWN_CIPHER_MAGIC, &own_cipher, own_key},
 };
 static struct kedge_pipe pipe;
@@ -43,6 +41,14 @@ void wrapped_hash(struct wrapped_file *file)
         kedge_hash_once(&kedge_sha256,
                         kedge_bytes(file->bytes, image.tlv_at + image.protected_size), file->hash);
     }
+}
+
+void wrapped_rehash(struct wrapped_file *file)
+{
+    /* behind what it covers: the area's head, the TLV's head, the hash */
+    kedge_hash_once(&kedge_sha256, kedge_bytes(file->bytes, file->size - 40),
+                    file->bytes + file->size - 32);
+    wrapped_hash(file);
 }
 
 void wrapped_any(struct wrapped_file *file, const char *kind, struct kedge_bytes payload,
@@ -104,6 +110,25 @@ void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain)
         at += n;
     }
     wrapped_any(file, "grown", blob_bytes(&payload), plain);
+    blob_free(&payload);
+}
+
+void wrapped_ctr(struct wrapped_file *file, struct kedge_bytes plain)
+{
+    struct kedge_cipher_state cipher;
+    struct blob payload = {0};
+    uint8_t head[KEDGE_CTR_HEAD], key[32];
+
+    kedge_put_le32(head, KEDGE_CTR_MAGIC);
+    kedge_put_le32(head + 4, (uint32_t)plain.size);
+    memset(head + 8, 0x5a, 16);
+    blob_put(&payload, kedge_bytes(head, sizeof(head)));
+    blob_put(&payload, plain);
+    kedge_hkdf(&kedge_sha256, kedge_bytes(head + 8, 16), kedge_bytes(wrapped_local, 32),
+               kedge_bytes(KEDGE_CTR_INFO, sizeof(KEDGE_CTR_INFO) - 1), kedge_buf(key, 32));
+    kedge_aes.start(&cipher, kedge_bytes(key, 32));
+    kedge_aes.crypt(&cipher, 0, kedge_buf(payload.at + KEDGE_CTR_HEAD, plain.size));
+    wrapped_any(file, "own", blob_bytes(&payload), plain);
     blob_free(&payload);
 }
 

@@ -22,6 +22,8 @@ void wrapped_seal_foreign(struct wrapped_file *file, struct kedge_bytes plain);
 /* Run length: a transform that grows a few bytes to many, and cannot seek. Magic "GROW", u32 size,
  * then pairs {count u8, value u8}. */
 void wrapped_grow(struct wrapped_file *file, struct kedge_bytes plain);
+/* Encrypted with AES-CTR under wrapped_local. */
+void wrapped_ctr(struct wrapped_file *file, struct kedge_bytes plain);
 /* A patch from `old`, which the device runs, to `plain`; chunk_log 0: one chunk. */
 void wrapped_delta(struct wrapped_file *file, struct kedge_bytes old, struct kedge_bytes plain,
                    uint32_t chunk_log);
@@ -31,6 +33,8 @@ void wrapped_any(struct wrapped_file *file, const char *kind, struct kedge_bytes
 /* The key of AES-CTR files here. */
 extern const uint8_t wrapped_local[32];
 void wrapped_hash(struct wrapped_file *file);
+/* Bytes were changed: the envelope's own hash is right for them again. */
+void wrapped_rehash(struct wrapped_file *file);
 void wrapped_free(struct wrapped_file *file);
 
 /* As agent_device_chunk, agent_device_upload. */

@@ -1,5 +1,5 @@
-/* The example for cellular products, whole: from the modem's first chunk to the confirmed image. If it
- * fails, what the documents tell people to copy does not work. */
+/* The example for cellular products, whole: from the modem's first chunk to the confirmed image. If
+ * it fails, what the documents tell people to copy does not work. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,10 +31,8 @@ static const struct kedge_modem_line line = {scripted_read, scripted_write, line
 
 static void make_manifest(uint32_t chunk)
 {
-    struct kedge_manifest m = {.size = image.size,
-                               .chunk = chunk,
-                               .check = KEDGE_STAGE_CHECK_CRC32,
-                               .check_size = 4};
+    struct kedge_manifest m = {
+        .size = image.size, .chunk = chunk, .check = KEDGE_STAGE_CHECK_CRC32, .check_size = 4};
     uint32_t size = KEDGE_STAGE_RECORD;
 
     memcpy(m.id, image.sha, sizeof(m.id));
@@ -42,8 +40,8 @@ static void make_manifest(uint32_t chunk)
     for (uint32_t at = 0; at < image.size; at += chunk, size += 4) {
         const uint32_t left = image.size - at;
 
-        kedge_put_le32(manifest + size, kedge_crc32(0, kedge_bytes(image.bytes + at,
-                                                                   left < chunk ? left : chunk)));
+        kedge_put_le32(manifest + size,
+                       kedge_crc32(0, kedge_bytes(image.bytes + at, left < chunk ? left : chunk)));
     }
     far.manifest = kedge_bytes(manifest, size);
 }
@@ -99,8 +97,8 @@ static int set_up(void **state)
     agent_device_open(&device);
     test_image_make(&running,
                     &(struct test_image){.size = SECTOR + 99, .version = {1, 0, 0, 0}, .seed = 1});
-    test_image_make(&image, &(struct test_image){
-                                .size = 3 * SECTOR + 123, .version = {2, 0, 0, 0}, .seed = 3});
+    test_image_make(
+        &image, &(struct test_image){.size = 3 * SECTOR + 123, .version = {2, 0, 0, 0}, .seed = 3});
     agent_device_put(&device, false, 0, &running);
     memset(&far, 0, sizeof(far));
     far.random.state = 1;

@@ -1,6 +1,6 @@
-/* A modem that cuts short, repeats, changes, stalls, refuses, starts anew, answers something else. If
- * it fails in the field, an update over cellular never arrives, costs the same bytes over the air
- * again and again, or writes a byte that was never sent. */
+/* A modem that cuts short, repeats, changes, stalls, refuses, starts anew, answers something else.
+ * If it fails in the field, an update over cellular never arrives, costs the same bytes over the
+ * air again and again, or writes a byte that was never sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,11 +50,8 @@ static void power_on(void)
 {
     agent_device_power_on(&device);
     kedge_stage_start(&stage, &device.agent, kedge_buf(buffer, sizeof(buffer)));
-    modem = (struct kedge_modem){.line = &line,
-                                 .url = URL,
-                                 .file = SCRIPTED_FILE,
-                                 .setup = set_up_commands,
-                                 .part = 5000};
+    modem = (struct kedge_modem){
+        .line = &line, .url = URL, .file = SCRIPTED_FILE, .setup = set_up_commands, .part = 5000};
     source = kedge_modem_source(&modem);
     source.check = check_of;
 }
@@ -155,8 +152,8 @@ static void test_all_of_it(void **state)
     assert_int_equal(modem.end, image.size);
 }
 
-/* Our own reset in the middle of anything: the modem still has the file open, or waits for a URL, or
- * has half an answer to give. */
+/* Our own reset in the middle of anything: the modem still has the file open, or waits for a URL,
+ * or has half an answer to give. */
 static void test_our_resets(void **state)
 {
     (void)state;
@@ -258,9 +255,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-        TEST(test_good_modem),  TEST(test_server_without_ranges),
-        TEST(test_all_of_it),   TEST(test_our_resets),
-        TEST(test_bad_modems),  TEST(test_server_refusals),
+        TEST(test_good_modem), TEST(test_server_without_ranges),
+        TEST(test_all_of_it),  TEST(test_our_resets),
+        TEST(test_bad_modems), TEST(test_server_refusals),
         TEST(test_no_modem),
     };
     int failed;

@@ -13,7 +13,7 @@ demo) packages+=" demo" python=air ;;
 test) packages+=" demo clang python report arm qemu" python=yes ;;
 fuzz) packages+=" clang" ;;
 size) packages+=" arm qemu" ;;
-bench) packages+=" arm qemu python" python=yes ;;
+bench) packages+=" arm qemu python measure" python=yes ;;
 qemu) packages+=" arm qemu" ;;
 bench-delta) packages+=" arm qemu delta" trees+=" lwip tinycbor littlefs littlefs22" ;;
 check) packages+=" clang format lint arm" ;;
