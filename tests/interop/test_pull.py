@@ -11,9 +11,10 @@ import threading
 import time
 
 import pytest
-from conftest import binary
-from paths import ROOT
+from paths import BIN, ROOT
 from test_device import device, install, sign  # noqa: F401
+
+KEDGE = BIN / "kedge"
 
 
 def tcp_port():
@@ -56,7 +57,7 @@ def test_pull_over_power_cuts(device, install, sign, served):
                                              "--cut", str(cut)), timeout=60, check=False,
                               capture_output=True, text=True)
         assert done.returncode == 9, done.stderr
-    said = subprocess.run([binary("kedge"), "flash", "inspect", "--state", device.directory / "state"], text=True,
+    said = subprocess.run([KEDGE, "flash", "inspect", "--state", device.directory / "state"], text=True,
                           capture_output=True, check=True).stdout.splitlines()
     row = next(i for i, line in enumerate(said) if line.startswith("staging"))
     picture = said[row + 2].strip()
@@ -143,7 +144,7 @@ def coap(tmp_path):
 def manifest_of(image, tmp_path, *options):
     file = tmp_path / "manifest-of.bin"
     file.write_bytes(image)
-    subprocess.run([binary("kedge"), "stage", "manifest", *options, file], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([KEDGE, "stage", "manifest", *options, file], check=True, stdout=subprocess.DEVNULL)
     return (tmp_path / "manifest-of.bin.manifest").read_bytes()
 
 
@@ -205,7 +206,7 @@ def modem(tmp_path):
 
 def run_policy(device, *words):
     device.start()
-    subprocess.run([binary("kedge"), "--udp", f"127.0.0.1:{device.port}", "policy", *words], check=True,
+    subprocess.run([KEDGE, "--udp", f"127.0.0.1:{device.port}", "policy", *words], check=True,
                    stdout=subprocess.DEVNULL)
     device.stop()
 
@@ -229,11 +230,11 @@ def test_modem_over_power_cuts(device, install, sign, served, modem, tmp_path):
     assert not any("pull: 0 of" in line for line in device.lines), device.lines
     modem.unplug()
     udp = ["--udp", f"127.0.0.1:{device.port}"]
-    reset = lambda: subprocess.run([binary("kedge"), *udp, "os", "reset"], check=True)  # noqa: E731
+    reset = lambda: subprocess.run([KEDGE, *udp, "os", "reset"], check=True)  # noqa: E731
     assert device.next_boot(reset) == "booted 1.0.0 (a request waits: policy hold is on)"
-    subprocess.run([binary("kedge"), *udp, "policy", "set", "hold", "off"], check=True)
+    subprocess.run([KEDGE, *udp, "policy", "set", "hold", "off"], check=True)
     assert device.next_boot(reset).startswith("booted 2.0.0")
-    subprocess.run([binary("kedge"), *udp, "image", "confirm"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([KEDGE, *udp, "image", "confirm"], check=True, stdout=subprocess.DEVNULL)
     assert device.next_boot(reset).startswith("booted 2.0.0")
     device.stop()
 

@@ -9,13 +9,14 @@ import sys
 
 import pytest
 from clients import Refused, Smpclient, Toolkit, smpmgr
-from conftest import binary
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from devices import image_hash
+from paths import BIN
 from test_device import device, install, sign  # noqa: F401
 
+KEDGE = BIN / "kedge"
 SHARED, LOCAL = bytes(range(32)), bytes(range(100, 132))
 SEGMENT = 4096
 
@@ -36,7 +37,7 @@ def seal(tmp_path):
         plain, sealed = tmp_path / "plain.bin", tmp_path / "sealed.bin"
         plain.write_bytes(image)
         (tmp_path / "key").write_bytes(SHARED)
-        subprocess.run([binary("kedge"), "seal", "--shared-key", tmp_path / "key", *options, plain, sealed], check=True)
+        subprocess.run([KEDGE, "seal", "--shared-key", tmp_path / "key", *options, plain, sealed], check=True)
         return sealed.read_bytes()
 
     return run
@@ -106,12 +107,12 @@ def test_wrong_keys_and_lengths(keyed, seal, sign, tmp_path, device):
     (tmp_path / "other").write_bytes(bytes(32))
     plain = tmp_path / "plain.bin"
     other = tmp_path / "other.bin"
-    subprocess.run([binary("kedge"), "seal", "--shared-key", tmp_path / "other", plain, other], check=True)
+    subprocess.run([KEDGE, "seal", "--shared-key", tmp_path / "other", plain, other], check=True)
 
     def refused(content, *words):
         path = tmp_path / "try.bin"
         path.write_bytes(content)
-        done = subprocess.run([binary("kedge"), "--udp", f"127.0.0.1:{device.port}", "image", "upload", path],
+        done = subprocess.run([KEDGE, "--udp", f"127.0.0.1:{device.port}", "image", "upload", path],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
 
