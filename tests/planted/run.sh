@@ -30,7 +30,7 @@ header() { sed -n "s/^$1: *//p" "$2" | head -n 1; }
 # A fresh copy; files that a patch touches look new, so nothing of an earlier bug stays built.
 copy_tree() {
     rm -rf "$1/tree" && mkdir -p "$1/tree" || return 1
-    for part in CMakeLists.txt CMakePresets.json cmake src include ports tests tools; do
+    for part in CMakeLists.txt CMakePresets.json cmake src include ports examples tests tools; do
         [ ! -e "$top/$part" ] || cp -a "$top/$part" "$1/tree/" || return 1
     done
     sed -n 's|^+++ b/||p' "$top"/tests/planted/*.patch | sort -u | while read -r file; do
