@@ -128,10 +128,9 @@ int sim_array_open(struct sim_array *array, const struct kedge_sim_part *part, c
     if (array->mapped) {
         adopt(array);
         array->torn = malloc(strlen(file) + sizeof ".torn");
-        if (array->torn != NULL) {
+        if (array->torn != NULL)
             strcat(strcpy(array->torn, file), ".torn");
-            sim_torn_recall(array, array->torn);
-        }
+        sim_torn_recall(array);
     }
     return 0;
 }
@@ -196,6 +195,7 @@ void sim_array_erase(struct sim_array *array, uint32_t at, uint32_t size)
 
     for (uint32_t s = at / sector_size; s < (at + size) / sector_size; s++)
         sim_array_blank(array, s);
+    sim_torn_gone(array, at, size);
     sim_array_touch(array, at, size);
 }
 
@@ -279,8 +279,7 @@ void sim_array_tear_program(struct sim_array *array, uint32_t at, uint32_t size,
     if (how == KEDGE_SIM_PROGRAM_HIDDEN)
         share = 0;
     count_writes(array, at, size);
-    if (array->torn != NULL)
-        sim_torn_keep(array->torn, at, size, data);
+    sim_torn_keep(array, at, size, data);
     for (uint32_t i = 0; i < size; i++)
         changes += (uint32_t)__builtin_popcount(array->contents[at + i] & (uint8_t)~data[i]);
     if (changes > 0 && (how == KEDGE_SIM_PROGRAM_SPARSE || how == KEDGE_SIM_PROGRAM_HIDDEN))
@@ -345,6 +344,7 @@ void sim_array_tear_erase(struct sim_array *array, uint32_t at, uint32_t size, u
         how = KEDGE_SIM_ERASE_OLD + kedge_random_below(random, 5);
     if (how == KEDGE_SIM_ERASE_OLD)
         return;
+    sim_torn_gone(array, at, size);
     if (how == KEDGE_SIM_ERASE_MIX) {
         mix(array, at, size, random);
     } else if (how == KEDGE_SIM_ERASE_ZERO) {

@@ -35,7 +35,8 @@ struct sim_array {
     uint32_t sectors;
     uint32_t word; /* bytes */
     bool mapped;
-    char *torn; /* file of torn programs beside a mapped one, or NULL */
+    char *torn;    /* file of torn programs beside a mapped one, or NULL */
+    bool has_torn; /* there are records in it */
 };
 
 /* What the external chip is doing. Its effect comes when it is finished, or torn. */
@@ -94,14 +95,15 @@ void sim_array_blank(struct sim_array *array, uint32_t sector); /* as never touc
 void sim_array_mark_weak(struct sim_array *array, uint32_t at);
 void sim_array_program(struct sim_array *array, uint32_t at, uint32_t size, const uint8_t *data);
 void sim_array_erase(struct sim_array *array, uint32_t at, uint32_t size);
-/* torn.c */
-void sim_torn_keep(const char *file, uint32_t at, uint32_t size, const uint8_t *data);
-void sim_torn_recall(struct sim_array *array, const char *file);
-
 void sim_array_tear_program(struct sim_array *array, uint32_t at, uint32_t size,
                             const uint8_t *data, unsigned how, struct kedge_random *random);
 void sim_array_tear_erase(struct sim_array *array, uint32_t at, uint32_t size, unsigned how,
                           struct kedge_random *random);
+
+/* torn.c: a torn program; the place was erased, or put as it is by a debugger; at the start. */
+void sim_torn_keep(struct sim_array *array, uint32_t at, uint32_t size, const uint8_t *data);
+void sim_torn_gone(struct sim_array *array, uint32_t at, uint32_t size);
+void sim_torn_recall(struct sim_array *array);
 void sim_array_read(struct kedge_sim *sim, uint8_t device, uint32_t at, uint8_t *to, size_t size);
 void sim_check_program(struct kedge_sim *sim, uint8_t device, uint32_t at, uint32_t size,
                        const uint8_t *data);

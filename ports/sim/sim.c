@@ -150,6 +150,7 @@ void kedge_sim_poke(struct kedge_sim *sim, uint8_t device, uint32_t at, struct k
     for (size_t i = 0; i < bytes.size; i++)
         if (bytes.at[i] != 0xFF)
             array->writes[(at + i) / array->word] = 1;
+    sim_torn_gone(array, at, (uint32_t)bytes.size);
     sim_array_touch(array, at, (uint32_t)bytes.size);
 }
 

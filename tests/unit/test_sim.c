@@ -859,7 +859,59 @@ static int remove_directory(void **state)
     (void)state;
     unlink(internal_file);
     unlink(external_file);
+    char torn[80];
+    snprintf(torn, sizeof torn, "%s.torn", external_file);
+    unlink(torn);
     return rmdir(directory);
+}
+
+/* In a process of its own each: power fails in the middle of a program; the sector is erased, or
+ * not; the same bytes are programmed once more. A virtual device that is stopped in between is as
+ * strict as one that is not, and no stricter. */
+static void torn_programs_outlive_the_process(void **state)
+{
+    const struct kedge_sim_part part = kedge_sim_small_external(16 * SECTOR, SECTOR);
+
+    (void)state;
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        const bool torn_erase = seed % 2 == 0;
+        const struct kedge_sim_faults in_program = {.seed = seed,
+                                                    .cut_at = 1,
+                                                    .cut_kind = KEDGE_SIM_CUT_TORN,
+                                                    .torn_program = KEDGE_SIM_PROGRAM_SUBSET};
+        const struct kedge_sim_faults in_erase = {.seed = seed,
+                                                  .cut_at = 1,
+                                                  .cut_kind = KEDGE_SIM_CUT_TORN,
+                                                  .torn_erase = KEDGE_SIM_ERASE_MIX};
+        const uint8_t bytes[16] = {0x5a, 0x3c, 0x0f, 0x81, 0x66, 0x99, 0x42, 0x18};
+        char why[160] = "";
+        bool left = false;
+
+        for (unsigned life = 0; life < 3; life++) {
+            struct kedge_sim *const one = open_files(&part, why);
+            struct kedge_flash f;
+
+            assert_non_null(one);
+            kedge_sim_flash(one, KEDGE_EXTERNAL, &f);
+            kedge_sim_power_on(one);
+            if (life == 0) {
+                assert_int_equal(f.ops->erase(f.ctx, 0, SECTOR), 0);
+                kedge_sim_arm(one, &in_program);
+                (void)f.ops->program(f.ctx, 0, kedge_bytes(bytes, sizeof bytes));
+            } else if (life == 1 && torn_erase) {
+                kedge_sim_arm(one, &in_erase);
+                (void)f.ops->erase(f.ctx, 0, SECTOR);
+            } else if (life == 2) {
+                const uint8_t *const is = kedge_sim_contents(one, KEDGE_EXTERNAL);
+
+                for (unsigned i = 0; i < sizeof bytes; i++)
+                    left = left || (is[i] != 0xFF && is[i] != bytes[i]);
+                (void)f.ops->program(f.ctx, 0, kedge_bytes(bytes, sizeof bytes));
+                assert_int_equal(kedge_sim_violations(one) > 0, torn_erase && left);
+            }
+            kedge_sim_destroy(one);
+        }
+    }
 }
 
 /* A virtual device that is killed loses what it had written. */
@@ -974,6 +1026,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_seed_gives_the_same_bytes, open_sim, close_sim),
         cmocka_unit_test_setup_teardown(snapshots_bring_everything_back, open_sim, close_sim),
         cmocka_unit_test_setup_teardown(contents_survive_kill_9, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(torn_programs_outlive_the_process, make_directory,
+                                        remove_directory),
         cmocka_unit_test_setup_teardown(refuses_a_file_of_another_size, make_directory,
                                         remove_directory),
         cmocka_unit_test(refuses_unsound_parts),
