@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""stages.py BUILD OUT.json: instructions a byte that each stage of the receive path adds, counted by
+"""stages.py BUILD OUT.json: instructions a byte of each stage of the receive path, the pipe that moves the bytes included, counted by
 callgrind from the difference of two lengths (what a file costs once is not in it), on this machine's
 processor; the decoder on Cortex-M4 is in `make bench-delta`."""
 import json

@@ -17,7 +17,8 @@ static void fail(struct cellular *c, const char *why)
     c->why = why;
 }
 
-/* The checks of the chunks lie behind the manifest's record. */
+/* The checks of the chunks lie behind the manifest's record. `ctx` is the modem, which lies in the
+ * same struct. */
 static int check_of(void *ctx, uint32_t index, uint8_t *check)
 {
     const struct cellular *const c =

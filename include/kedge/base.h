@@ -110,6 +110,20 @@ KEDGE_INLINE bool kedge_all(struct kedge_bytes of, uint8_t value)
 /* Equality of `size` bytes in time that does not depend on their content. */
 bool kedge_equal(const uint8_t *a, const uint8_t *b, size_t size);
 
+static inline uint32_t kedge_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Words put together in memory of the caller: `room` bytes at `at`, always closed with 0; what does
+ * not fit is cut. Begin with size 0. */
+struct kedge_text {
+    char *at;
+    size_t size, room;
+};
+void kedge_text_put(struct kedge_text *text, const char *words);
+void kedge_text_number(struct kedge_text *text, uint32_t number, unsigned base); /* base 2 to 16 */
+
 /* A broken promise inside Kedge (never caused by input). The port supplies kedge_trap(); it does
  * not return. Asserts stay on in release builds. */
 _Noreturn void kedge_trap(void);

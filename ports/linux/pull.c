@@ -86,8 +86,21 @@ static const char *source_reason(void *ctx)
 /* ---- what is the file? ------------------------------------------------------------------------
  */
 
+/* The file is the same, or nobody says: the engine goes on where it waited. */
+static void go_on(struct pull *pull)
+{
+    pull->asks_again = false;
+    pull->engine.wait_ms = 0;
+    pull->phase = PULL_RUNS;
+}
+
+/* While it is asked again, an answer that says nothing ends that question only. */
 static void over(struct pull *pull, const char *words)
 {
+    if (pull->asks_again) {
+        go_on(pull);
+        return;
+    }
     say(pull, "pull stopped: %s", words);
     pull->phase = PULL_OVER;
 }
@@ -97,6 +110,10 @@ static void rest(struct pull *pull, uint8_t again, const char *words)
 {
     const uint32_t doubled = REST_FIRST_MS << (pull->tries < 10 ? pull->tries : 10);
 
+    if (pull->asks_again) {
+        go_on(pull);
+        return;
+    }
     pull->tries++;
     pull->again = again;
     pull->since_ms = now_ms(pull);
@@ -126,14 +143,6 @@ static void ask(struct pull *pull, uint8_t phase)
 static bool is_closed(const struct pull *pull)
 {
     return pull->stage->state == KEDGE_STAGE_EMPTY || pull->stage->state == KEDGE_STAGE_DECODED;
-}
-
-/* The file is the same, or nobody says: the engine goes on where it waited. */
-static void go_on(struct pull *pull)
-{
-    pull->asks_again = false;
-    pull->engine.wait_ms = 0;
-    pull->phase = PULL_RUNS;
 }
 
 /* What the server has now takes the place of what this pull had begun before. */
@@ -177,8 +186,6 @@ static void got_manifest(struct pull *pull, int result)
     if (result == KEDGE_E_NONE ||
         result == KEDGE_E_REFUSED) { /* some stores say 403 for "not there" */
         ask(pull, PULL_SHA256);
-    } else if (result != KEDGE_PULL_END && pull->asks_again) {
-        go_on(pull);
     } else if (result != KEDGE_PULL_END) {
         rest(pull, PULL_MANIFEST, pull->worker.answer.reason);
     } else if (pull_manifest_parse(kedge_bytes(pull->sidecar, pull->sidecar_size),
@@ -191,9 +198,7 @@ static void got_manifest(struct pull *pull, int result)
 
 static void got_sha256(struct pull *pull, int result)
 {
-    if (result != KEDGE_PULL_END && pull->asks_again) {
-        go_on(pull);
-    } else if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
+    if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
         over(pull, "put a .manifest (kedge stage manifest FILE) or a .sha256 (sha256sum FILE) "
                    "beside the file on the server, or give --pull-sha256");
     } else if (result != KEDGE_PULL_END) {
@@ -210,9 +215,7 @@ static void got_size(struct pull *pull, int result)
 {
     const struct pull_answer *const answer = &pull->worker.answer;
 
-    if (result != KEDGE_PULL_END && pull->asks_again) {
-        go_on(pull);
-    } else if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
+    if (result == KEDGE_E_NONE || result == KEDGE_E_REFUSED) {
         over(pull, answer->reason);
     } else if (result != KEDGE_PULL_END) {
         rest(pull, PULL_SIZE, answer->reason);

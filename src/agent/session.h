@@ -13,11 +13,6 @@
 
 #define KEDGE_SHA256_SIZE 32u
 
-static inline uint32_t kedge_least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static inline uint32_t kedge_agent_sector(const struct kedge_agent *agent)
 {
     return kedge_agent_geometry(agent)->erase_size;

@@ -62,32 +62,6 @@ static uint32_t now_ms(const struct kedge_modem *modem)
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-struct words {
-    char *at;
-    size_t size, room; /* one byte is kept for the end */
-};
-
-static void add(struct words *words, const char *text)
-{
-    for (; *text != '\0' && words->size + 1 < words->room; text++) {
-        words->at[words->size++] = *text;
-    }
-    words->at[words->size] = '\0';
-}
-
-static void add_number(struct words *words, uint32_t number)
-{
-    char digits[11];
-    size_t i = sizeof(digits) - 1;
-
-    digits[i] = '\0';
-    do {
-        digits[--i] = (char)('0' + number % 10u);
-        number /= 10u;
-    } while (number > 0);
-    add(words, digits + i);
-}
-
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
@@ -122,20 +96,20 @@ static uint8_t read_numbers(const char *text, uint32_t *numbers, uint8_t most)
 /* Words of a failure; the dialogue is over. */
 static int fail(struct kedge_modem *modem, int error, const char *words, const char *more)
 {
-    struct words reason = {modem->reason, 0, sizeof(modem->reason)};
+    struct kedge_text reason = {modem->reason, 0, sizeof(modem->reason)};
 
-    add(&reason, words);
-    add(&reason, more);
+    kedge_text_put(&reason, words);
+    kedge_text_put(&reason, more);
     modem->step = IDLE;
     return error;
 }
 
 static int fail_number(struct kedge_modem *modem, int error, const char *words, uint32_t number)
 {
-    struct words reason = {modem->reason, 0, sizeof(modem->reason)};
+    struct kedge_text reason = {modem->reason, 0, sizeof(modem->reason)};
 
-    add(&reason, words);
-    add_number(&reason, number);
+    kedge_text_put(&reason, words);
+    kedge_text_number(&reason, number, 10);
     modem->step = IDLE;
     return error;
 }
@@ -145,52 +119,48 @@ static bool is_whole_wanted(const struct kedge_modem *modem)
     return modem->end == 0;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The command of the step at hand, without its line's end. */
-static void compose(const struct kedge_modem *modem, struct words *to)
+static void compose(const struct kedge_modem *modem, struct kedge_text *to)
 {
-    add(to, modem->step == SETUP ? modem->setup[modem->setup_at] : rules[modem->step].command);
+    kedge_text_put(to, modem->step == SETUP ? modem->setup[modem->setup_at]
+                                            : rules[modem->step].command);
     switch (modem->step) {
     case ADDRESS:
-        add(to, "=");
-        add_number(to, (uint32_t)strlen(modem->url));
-        add(to, ",5"); /* seconds that it waits for the URL itself */
+        kedge_text_put(to, "=");
+        kedge_text_number(to, (uint32_t)strlen(modem->url), 10);
+        kedge_text_put(to, ",5"); /* seconds that it waits for the URL itself */
         break;
     case GET:
-        add(to, is_whole_wanted(modem) ? "=80" : "EX=80,");
+        kedge_text_put(to, is_whole_wanted(modem) ? "=80" : "EX=80,");
         if (!is_whole_wanted(modem)) {
-            add_number(to, modem->at);
-            add(to, ",");
-            add_number(to, least(modem->part, modem->end - modem->at));
+            kedge_text_number(to, modem->at, 10);
+            kedge_text_put(to, ",");
+            kedge_text_number(to, kedge_least(modem->part, modem->end - modem->at), 10);
         }
         break;
     case SAVE:
     case OPEN:
-        add(to, "=\"");
-        add(to, modem->file);
-        add(to, modem->step == SAVE ? "\",80" : "\",2"); /* 2: to be read only */
+        kedge_text_put(to, "=\"");
+        kedge_text_put(to, modem->file);
+        kedge_text_put(to, modem->step == SAVE ? "\",80" : "\",2"); /* 2: to be read only */
         break;
     case SEEK:
-        add(to, "=");
-        add_number(to, modem->handle);
-        add(to, ",");
-        add_number(to, modem->at - modem->part_at);
-        add(to, ",0"); /* from its start */
+        kedge_text_put(to, "=");
+        kedge_text_number(to, modem->handle, 10);
+        kedge_text_put(to, ",");
+        kedge_text_number(to, modem->at - modem->part_at, 10);
+        kedge_text_put(to, ",0"); /* from its start */
         break;
     case READ:
-        add(to, "=");
-        add_number(to, modem->handle);
-        add(to, ",");
-        add_number(to, least(KEDGE_MODEM_PIECE, modem->part_end - modem->at));
+        kedge_text_put(to, "=");
+        kedge_text_number(to, modem->handle, 10);
+        kedge_text_put(to, ",");
+        kedge_text_number(to, kedge_least(KEDGE_MODEM_PIECE, modem->part_end - modem->at), 10);
         break;
     case CLOSE_OLD:
     case CLOSE:
-        add(to, "=");
-        add_number(to, modem->handle);
+        kedge_text_put(to, "=");
+        kedge_text_number(to, modem->handle, 10);
         break;
     default:
         break;
@@ -201,7 +171,7 @@ static void compose(const struct kedge_modem *modem, struct words *to)
 static int enter(struct kedge_modem *modem, uint8_t step)
 {
     char command[COMMAND_MAX];
-    struct words to = {command, 0, sizeof(command)};
+    struct kedge_text to = {command, 0, sizeof(command)};
     const struct kedge_modem_line *const line = modem->line;
 
     modem->step = step;
@@ -217,7 +187,7 @@ static int enter(struct kedge_modem *modem, uint8_t step)
 
     if (step != ADDRESS_TEXT) { /* which has no line's end: the modem counts */
         compose(modem, &to);
-        add(&to, "\r");
+        kedge_text_put(&to, "\r");
         out = kedge_bytes(command, to.size);
     }
     return line->write(line->ctx, out)
@@ -229,7 +199,8 @@ static int enter(struct kedge_modem *modem, uint8_t step)
 static int judge_answer(struct kedge_modem *modem)
 {
     const uint32_t *const n = modem->numbers;
-    const uint32_t wanted = is_whole_wanted(modem) ? 0 : least(modem->part, modem->end - modem->at);
+    const uint32_t wanted =
+        is_whole_wanted(modem) ? 0 : kedge_least(modem->part, modem->end - modem->at);
 
     if (modem->number_count == 0 || (n[0] == 0 && modem->number_count < 2)) {
         return fail(modem, KEDGE_E_FORMAT, "the modem does not tell how AT+QHTTPGET ended", "");
@@ -336,7 +307,7 @@ static int take_connect(struct kedge_modem *modem, const char *length)
         return 0;
     }
     if (read_numbers(length, &modem->asked, 1) == 0 || modem->asked == 0 ||
-        modem->asked > least(KEDGE_MODEM_PIECE, modem->part_end - modem->at)) {
+        modem->asked > kedge_least(KEDGE_MODEM_PIECE, modem->part_end - modem->at)) {
         modem->asked = 0;
         return complain(modem, KEDGE_E_FORMAT, "the modem gives another length for ");
     }

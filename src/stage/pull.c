@@ -162,10 +162,12 @@ static void next_gap(struct kedge_pull *pull)
     close_source(pull);
     if (brought && !is_whole(pull)) {
         open_gap(pull);
-    } else {
-        say(pull, "the source gives nothing that is missing");
-        attempt(pull);
+        return;
     }
+    if (!brought) {
+        say(pull, "the source gives nothing that is missing");
+    }
+    attempt(pull);
 }
 
 /* A whole chunk is assembled. One that is damaged stays missing and is asked for again. */

@@ -10,47 +10,26 @@ struct named {
     const struct kedge_region *region;
 };
 
-struct text {
-    char *to;
-    size_t used;
-};
-
-static void put(struct text *text, const char *words)
+static void put_hex(struct kedge_text *text, uint32_t value)
 {
-    for (; *words != '\0' && text->used < WHY_SIZE - 1; words++) {
-        text->to[text->used++] = *words;
-    }
-    text->to[text->used] = '\0';
-}
-
-static void put_hex(struct text *text, uint32_t value)
-{
-    char digits[9];
-    size_t at = sizeof(digits) - 1;
-
-    digits[at] = '\0';
-    do {
-        digits[--at] = "0123456789abcdef"[value % 16];
-        value /= 16;
-    } while (value != 0);
-    put(text, "0x");
-    put(text, digits + at);
+    kedge_text_put(text, "0x");
+    kedge_text_number(text, value, 16);
 }
 
 /* "primary region (0xc000, 0x71000 bytes): <words>" */
-static int refuse(struct text *text, const struct named *of, int error, const char *words)
+static int refuse(struct kedge_text *text, const struct named *of, int error, const char *words)
 {
-    put(text, of->name);
-    put(text, " region (");
+    kedge_text_put(text, of->name);
+    kedge_text_put(text, " region (");
     put_hex(text, of->region->start);
-    put(text, ", ");
+    kedge_text_put(text, ", ");
     put_hex(text, of->region->size);
-    put(text, " bytes): ");
-    put(text, words);
+    kedge_text_put(text, " bytes): ");
+    kedge_text_put(text, words);
     return error;
 }
 
-static int check_region(const struct named *of, struct text *text)
+static int check_region(const struct named *of, struct kedge_text *text)
 {
     const struct kedge_region *const region = of->region;
 
@@ -76,21 +55,21 @@ static int check_region(const struct named *of, struct text *text)
     return 0;
 }
 
-static int check_overlap(const struct named *a, const struct named *b, struct text *text)
+static int check_overlap(const struct named *a, const struct named *b, struct kedge_text *text)
 {
     if (a->region->flash == NULL || b->region->flash == NULL ||
         !kedge_region_overlap(a->region, b->region)) {
         return 0;
     }
     refuse(text, a, KEDGE_E_BOUNDS, "it overlaps the ");
-    put(text, b->name);
-    put(text, " region at ");
+    kedge_text_put(text, b->name);
+    kedge_text_put(text, " region at ");
     put_hex(text, b->region->start);
     return KEDGE_E_BOUNDS;
 }
 
 /* Journal and settings: two equal sectors, each whole flash sectors and at least 4 KiB. */
-static int check_sectors(const struct named *of, struct text *text)
+static int check_sectors(const struct named *of, struct kedge_text *text)
 {
     const uint32_t sector = of->region->size / 2;
 
@@ -102,7 +81,8 @@ static int check_sectors(const struct named *of, struct text *text)
     return 0;
 }
 
-static int check_slots(const struct kedge_pair *pair, const struct named *named, struct text *text)
+static int check_slots(const struct kedge_pair *pair, const struct named *named,
+                       struct kedge_text *text)
 {
     struct kedge_pair made;
     const uint8_t align = pair->primary.max_align;
@@ -130,11 +110,11 @@ static int check_slots(const struct kedge_pair *pair, const struct named *named,
 
 int kedge_layout_check(const struct kedge_layout *layout, char *why)
 {
-    struct text text = {.to = why};
+    struct kedge_text text = {why, 0, WHY_SIZE};
 
-    put(&text, "");
+    kedge_text_put(&text, "");
     if (layout->pair_count != 1 || layout->pairs == NULL) {
-        put(&text, "exactly one pair of slots is supported");
+        kedge_text_put(&text, "exactly one pair of slots is supported");
         return KEDGE_E_UNSUPPORTED;
     }
     const struct kedge_pair *const pair = layout->pairs;

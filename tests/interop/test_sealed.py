@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from devices import image_hash
-from paths import BIN
+from paths import BIN, ROOT
 from test_device import device, install, sign  # noqa: F401
 
 KEDGE = BIN / "kedge"
@@ -153,3 +153,42 @@ def test_ctr_without_the_key(device, install, sign, tmp_path):
     with pytest.raises(Exception):  # noqa: B017
         Smpclient(device, "udp").upload(envelope(ctr_payload(image, LOCAL, bytes(16)), tmp_path))
     assert [state["slot"] for state in Smpclient(device, "udp").states()] == [0]
+
+
+OPENS = """
+#include <stdio.h>
+#include "own_cipher.h"
+int main(void)
+{
+    static const uint32_t key[4] = {1, 2, 3, 4};
+    const struct kedge_transform_env env = {.keys = key};
+    struct own_cipher own = {0};
+    uint8_t byte, out;
+    size_t taken, given;
+    while (fread(&byte, 1, 1, stdin) == 1) {
+        if (own_cipher.push(&own, &env, kedge_bytes(&byte, 1), &taken) != 0 || taken != 1)
+            return 1;
+        if (own_cipher.pull(&own, &env, kedge_buf(&out, 1), &given) != 0)
+            return 2;
+        fwrite(&out, 1, given, stdout);
+    }
+    return own_cipher.finish(&own, &env) != 0 ? 3 : 0;
+}
+"""
+
+
+def test_the_example_s_two_sides(sign, tmp_path):
+    """What the documents' encrypt.py makes on a server is what their own_cipher.c opens on a device."""
+    image = sign("2.0.0", 2, size=3000)
+    folder = ROOT / "examples" / "local_encryption"
+    plain, file, program = tmp_path / "v2.bin", tmp_path / "v2.own", tmp_path / "opens"
+    plain.write_bytes(image)
+    (tmp_path / "opens.c").write_text(OPENS)
+    subprocess.run([sys.executable, folder / "encrypt.py", plain, file], check=True)
+    subprocess.run(["gcc", "-I", ROOT / "include", "-I", folder, tmp_path / "opens.c", folder / "own_cipher.c", "-o",
+                    program], check=True)
+    sent = file.read_bytes()
+    size = struct.unpack_from("<I", sent, 12)[0]
+    assert sent[32:36] == b"OWN1" and image[0x200:0x220] not in sent
+    opened = subprocess.run([program], input=sent[32:32 + size], capture_output=True, check=True).stdout
+    assert opened == image

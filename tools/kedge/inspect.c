@@ -2,11 +2,11 @@
  * flashes in memory and says what it did. Where no key is given that cannot be done; then the
  * trailers are read as MCUboot's loader would read them (facts 7.6). */
 #include "inspect.h"
-#include "inspect_staging.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect_staging.h"
 #include "kedge/backup.h"
 #include "kedge/boot.h"
 #include "kedge/budget.h"

@@ -2,6 +2,7 @@
  * a picture. The chunk store itself looks, on a copy of both flashes in memory. */
 #include "inspect_staging.h"
 
+#include "cbor_json.h"
 #include "kedge/stage.h"
 
 #define CELLS_A_ROW 64u
@@ -57,9 +58,7 @@ static void say_file(FILE *out, struct kedge_stage *stage)
             stage->kind == KEDGE_STAGE_ANY ? "its first chunk has not come"
                                            : kedge_stage_kind_text(stage->kind),
             stage->chunks, manifest->chunk, checks[manifest->check]);
-    for (unsigned i = 0; i < 8; i++) {
-        fprintf(out, "%02x", manifest->id[i]);
-    }
+    hex_print(out, kedge_bytes(manifest->id, 8));
     fprintf(out, "...\n");
     draw(out, stage);
     fprintf(out, "           %s: %u of %u chunks are there", kedge_stage_state_text(stage->state),
