@@ -23,6 +23,9 @@ struct kedge_strategy {
     /* Store the unit buffer at region offset `at` of the slot: the copy of the plan's pc. */
     int (*store)(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
                  uint32_t piece);
+    /* Or NULL: before the plan in RAM becomes durable; may erase what neither it nor the last one
+     * takes anything from. */
+    void (*begin)(struct kedge_engine *engine);
     /* The verdict on the source: kedge_image_verify, or confidential.h's, which looks inside. The tap's
      * ctx is the engine. */
     enum kedge_verdict (*verify)(const struct kedge_source *source, struct kedge_verify *v);
@@ -86,6 +89,7 @@ struct kedge_engine {
     struct kedge_trailer_place place; /* of all slots of the pair */
     bool old;                         /* tap: fill crc_old, else crc_new and `same` */
     bool ahead;                       /* the next copy was made while the last one was */
+    bool hollow;                      /* the first copy's place was erased ahead */
     bool checked;                     /* step VERIFY of the last run found the primary good */
     bool resumed;                     /* the program is one of an earlier power-on */
     bool refuse_older;                /* policy downgrade = refuse */

@@ -157,6 +157,8 @@ static void start(struct loader *l, unsigned type, unsigned flags)
                        type == KEDGE_TYPE_RESTORE);
     l->facts.failed = 0;
     l->engine.resumed = false;
+    if (l->engine.strategy->begin != NULL)
+        l->engine.strategy->begin(&l->engine);
     (void)take_over(l);
 }
 

@@ -65,12 +65,43 @@ static int both(struct kedge_engine *engine, uint32_t load_at, const struct kedg
     return rc;
 }
 
+/* The first copy of a swap saves a unit to where nothing lies that anybody needs, whether the plan
+ * becomes durable or not: the external chip erases it while the internal flash erases the journal's
+ * other sector. */
+static void begin(struct kedge_engine *engine)
+{
+    const uint8_t *plan = engine->plan;
+    const struct kedge_slot *slot = &engine->pair->secondary;
+    const unsigned last = 3 * kedge_plan_k(plan);
+    struct kedge_copy first;
+    bool found = false;
+    unsigned pc = 0;
+    while (!found && pc < last)
+        found = kedge_step(plan, ++pc, &first);
+    engine->hollow = found && pc % 3 == 1 && plan[KEDGE_PLAN_METHOD] <= KEDGE_METHOD_INPLACE &&
+                     kedge_region_erase(&slot->region, kedge_slot_unit_at(slot, first.to),
+                                        slot->unit) == 0;
+}
+
+/* The unit buffer goes to where an erase was posted. */
+static bool fill(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at)
+{
+    int rc = see_erased(engine, slot, at, 0);
+    for (uint32_t o = 0; o < engine->unit_size; o += KEDGE_PAGE)
+        rc = put(slot, at + o, engine->unit + o, rc);
+    return rc == 0 && kedge_engine_holds(engine, slot, at);
+}
+
 static int store(struct kedge_engine *engine, const struct kedge_slot *slot, uint32_t at,
                  uint32_t piece)
 {
     struct kedge_copy save;
     int loaded;
-    if (engine->ahead) {
+    if (engine->hollow) {
+        engine->hollow = false;
+        if (fill(engine, slot, at))
+            return 0;
+    } else if (engine->ahead) {
         engine->ahead = false;
         if (kedge_engine_holds(engine, slot, at))
             return 0;
@@ -86,5 +117,6 @@ const struct kedge_strategy kedge_swap = {
     .method = KEDGE_METHOD_TOGGLE,
     .sparse = KEDGE_METHOD_INPLACE,
     .store = store,
+    .begin = begin,
     .verify = kedge_image_verify,
 };
