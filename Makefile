@@ -23,7 +23,6 @@ test: ## everything but the long sweeps
 
 check-long: ## the exhaustive sweeps
 	@$(setup) test
-	@tools/build.sh gcc
 	@tests/check-long.sh
 
 fuzz: ## each fuzz target for FUZZ_SECONDS

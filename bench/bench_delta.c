@@ -1,6 +1,6 @@
-/* bench_delta OLD|- NEW OLD_BASE NEW_BASE RAM_BASE RAM_SIZE [CHUNK_LOG [OUT]]: one patch between raw
- * images, by the encoder of `kedge delta`, as one line of JSON: bytes of the whole file that the
- * decoder takes, its mode, seconds of this process. */
+/* bench_delta OLD|- NEW OLD_BASE NEW_BASE RAM_BASE RAM_SIZE [CHUNK_LOG [OUT]]: one patch between
+ * raw images, by the encoder of `kedge delta`, as one line of JSON: bytes of the whole file that
+ * the decoder takes, its mode, seconds of this process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +28,8 @@ int main(int argc, char **argv)
                                           .ram_base = number(argv[5]),
                                           .ram_size = number(argv[6]),
                                           .chunk_log = argc > 7 ? number(argv[7]) : 0};
-    const int error = delta_make(kedge_bytes(old.at, old.size), kedge_bytes(now.at, now.size),
-                                 &options, &patch);
+    const int error =
+        delta_make(kedge_bytes(old.at, old.size), kedge_bytes(now.at, now.size), &options, &patch);
     if (error != 0) {
         fprintf(stderr, "bench_delta: error %d\n", error);
         return 1;

@@ -1,7 +1,7 @@
-/* Flash work and model time of uploads, swaps and reverts at the product's geometry, beside what was
- * measured on MCUboot (shared/PEERS.md) and the goals. The real loader, the real SPI-NOR driver, the
- * strict simulator with the typical times of facts/flash-parts.md; the processor's own time is not
- * in the model, for the peers neither. usage: bench_flash OUT.json */
+/* Flash work and model time of uploads, swaps and reverts at the product's geometry, beside what
+ * was measured on MCUboot (shared/PEERS.md) and the goals. The real loader, the real SPI-NOR
+ * driver, the strict simulator with the typical times of facts/flash-parts.md; the processor's own
+ * time is not in the model, for the peers neither. usage: bench_flash OUT.json */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "state.h"
 
 #define IMAGE_SIZE 261889u /* 64 units of 4 KiB: the image of PEERS.md's table */
-#define CHUNK 1448u        /* what smpclient sends over UDP */
+#define CHUNK      1448u   /* what smpclient sends over UDP */
 
 static const char one_spare_yaml[] =
     "strategy: swap\n"
@@ -116,7 +116,8 @@ static void ask(void)
     memset(tail, 0xFF, sizeof tail);
     tail[0] = KEDGE_SWAP_TEST;
     kedge_trailer_magic(8, tail + 24);
-    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, (slot->gap + 1u) * slot->unit - (uint32_t)sizeof tail,
+    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL,
+                   (slot->gap + 1u) * slot->unit - (uint32_t)sizeof tail,
                    kedge_bytes(tail, sizeof tail));
 }
 
@@ -160,7 +161,8 @@ static struct work measure_upload(void)
     return work;
 }
 
-/* Strategy `backup`: the agent of the running image copies it in idle time, long before the reboot. */
+/* Strategy `backup`: the agent of the running image copies it in idle time, long before the reboot.
+ */
 static void copy_ahead(void)
 {
     static struct kedge_agent agent;
@@ -179,12 +181,13 @@ static void copy_ahead(void)
     kedge_agent_start(&agent, &config);
     while (kedge_agent_idle(&agent)) {
     }
-    if (work.slot_erases + work.other_erases + work.internal_bytes != 0 || work.external_erases < 64) {
+    if (work.slot_erases + work.other_erases + work.internal_bytes != 0 ||
+        work.external_erases < 64) {
         die("the agent did not copy the running image ahead");
     }
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static FILE *json;
 static int misses;
@@ -212,9 +215,9 @@ static void row(const char *name, const struct work *w, const struct bound *b)
             "%s    {\"case\": \"%s\", \"internal_slot_erases\": %u, \"internal_other_erases\": %u, "
             "\"internal_bytes\": %u, \"external_erases\": %u, \"external_bytes\": %u, "
             "\"external_read_bytes\": %u, \"seconds\": %.3f, \"goal_seconds\": %.2f, \"met\": %s}",
-            ftell(json) > 20 ? ",\n" : "", name, w->slot_erases, w->other_erases,
-            w->internal_bytes, w->external_erases, w->external_bytes, w->external_reads, w->seconds,
-            b->seconds, ok ? "true" : "false");
+            ftell(json) > 20 ? ",\n" : "", name, w->slot_erases, w->other_erases, w->internal_bytes,
+            w->external_erases, w->external_bytes, w->external_reads, w->seconds, b->seconds,
+            ok ? "true" : "false");
     misses += !ok;
 }
 
@@ -240,7 +243,8 @@ static void measure_update(const struct update *u)
     make_images(u->differs);
     open_device(u->layout);
     first_boot(u->strategy);
-    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, 0, kedge_bytes(new_image.bytes, new_image.size));
+    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, 0,
+                   kedge_bytes(new_image.bytes, new_image.size));
     if (u->strategy == &kedge_backup) {
         copy_ahead();
     }
@@ -268,7 +272,8 @@ static void measure_same(void)
     make_images(0);
     open_device(NULL);
     first_boot(&kedge_swap);
-    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, 0, kedge_bytes(old_image.bytes, old_image.size));
+    kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, 0,
+                   kedge_bytes(old_image.bytes, old_image.size));
     ask();
     const struct work w = measure_boot(&kedge_swap, 1);
     row("the same image again", &w, &bound);
@@ -300,8 +305,9 @@ static void measure_erase(void)
     open_device(NULL);
     const uint32_t size = state.pair.secondary.region.size;
     for (uint32_t at = 0; at < size; at += IMAGE_SIZE) {
-        kedge_sim_poke(state.board.sim, KEDGE_EXTERNAL, at,
-                       kedge_bytes(old_image.bytes, size - at < IMAGE_SIZE ? size - at : IMAGE_SIZE));
+        kedge_sim_poke(
+            state.board.sim, KEDGE_EXTERNAL, at,
+            kedge_bytes(old_image.bytes, size - at < IMAGE_SIZE ? size - at : IMAGE_SIZE));
     }
     memset(&work, 0, sizeof work);
     kedge_agent_start(&agent, &config);
@@ -334,13 +340,38 @@ int main(int argc, char **argv)
     static const char m1[] = "MCUboot swap-offset 65/65, 13.05 s";
     static const char m2[] = "MCUboot swap-offset 65/68, 13.2 s";
     const struct update updates[] = {
-        {"swap, all differ, two spares", ~0ull, NULL, &kedge_swap, {65, 66, 9.4, m1}, {65, 66, 9.4, m2}},
-        {"swap, all differ, one spare", ~0ull, one_spare, &kedge_swap, {65, 66, 13.5, m1}, {65, 66, 13.5, m2}},
+        {"swap, all differ, two spares",
+         ~0ull,
+         NULL,
+         &kedge_swap,
+         {65, 66, 9.4, m1},
+         {65, 66, 9.4, m2}},
+        {"swap, all differ, one spare",
+         ~0ull,
+         one_spare,
+         &kedge_swap,
+         {65, 66, 13.5, m1},
+         {65, 66, 13.5, m2}},
         {"swap, 10 KB differ", ten, NULL, &kedge_swap, {6, 11, 1.9, m1}, {6, 11, 1.9, m2}},
         {"swap, only the version differs", 0, NULL, &kedge_swap, {3, 5, 1.1, m1}, {3, 5, 1.1, m2}},
-        {"backup prepared, all differ", ~0ull, NULL, &kedge_backup, {65, 1, 9.2, m1}, {65, 0, 8.8, m2}},
-        {"backup prepared, 10 KB differ", ten, NULL, &kedge_backup, {6, 1, 1.9, m1}, {6, 0, 1.9, m2}},
-        {"overwrite, all differ", ~0ull, NULL, &kedge_overwrite, {65, 2, 9.2, "MCUboot overwrite-fast 65/2, 8.83 s"}, {0, 0, 0, NULL}},
+        {"backup prepared, all differ",
+         ~0ull,
+         NULL,
+         &kedge_backup,
+         {65, 1, 9.2, m1},
+         {65, 0, 8.8, m2}},
+        {"backup prepared, 10 KB differ",
+         ten,
+         NULL,
+         &kedge_backup,
+         {6, 1, 1.9, m1},
+         {6, 0, 1.9, m2}},
+        {"overwrite, all differ",
+         ~0ull,
+         NULL,
+         &kedge_overwrite,
+         {65, 2, 9.2, "MCUboot overwrite-fast 65/2, 8.83 s"},
+         {0, 0, 0, NULL}},
     };
     FILE *f = fopen(one_spare, "w");
     if (argc != 2 || f == NULL || fputs(one_spare_yaml, f) < 0 || fclose(f) != 0 ||

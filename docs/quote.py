@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """quote.py [--check]: put what the documents quote into them, from the files that are compiled, between
-`<!-- code: FILE -->` and `<!-- end of code -->`. --check: exit 1 when a document shows another code."""
+`<!-- code: FILE -->` (or FILE#FUNCTION) and `<!-- end of code -->`. --check: exit 1 when a document shows another code."""
 import pathlib
 import re
 import sys
@@ -10,8 +10,11 @@ QUOTE = re.compile(r"(<!-- code: (\S+) -->\n).*?(<!-- end of code -->)", re.S)
 
 
 def quoted(match):
-    code = (ROOT / match[2]).read_text()
-    kind = {".c": "c", ".h": "c", ".py": "python"}.get(pathlib.Path(match[2]).suffix, "")
+    file, _, function = match[2].partition("#")
+    code = (ROOT / file).read_text()
+    if function:
+        code = re.search(rf"^[^\n]*\b{function}\(.*?^\}}\n", code, re.S | re.M)[0]
+    kind = {".c": "c", ".h": "c", ".py": "python"}.get(pathlib.Path(file).suffix, "")
     return f"{match[1]}```{kind}\n{code}```\n{match[3]}"
 
 

@@ -29,6 +29,7 @@ sweep() {
     echo "   $((SECONDS - start)) s"
 }
 
+tools/build.sh gcc || exit 1
 t=build/tests
 sweep journal "KEDGE_LIVES=$lives" $t/cuts_journal_cuts       # every operation cut, pairs, random lives
 sweep world "KEDGE_LIVES=$((lives / 10))" $t/world_world      # whole lives of a device

@@ -5,9 +5,10 @@
 
 #include "kedge/stage_modem.h"
 
-#define CELLULAR_CHUNK    4096
-#define CELLULAR_MANIFEST 1024 /* a record of 64 bytes and 4 a chunk: images up to 983,040 bytes   \
-                                */
+#define CELLULAR_CHUNK 4096
+#define CELLULAR_MANIFEST                                                                          \
+    1024 /* a record of 64 bytes and 4 a chunk: images up to 983,040 bytes                         \
+          */
 #define CELLULAR_URL 256
 
 enum cellular_state {

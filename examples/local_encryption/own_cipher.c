@@ -50,6 +50,9 @@ static int finish(void *state, const struct kedge_transform_env *env)
     (void)env;
     return size(own) != 0 && own->at == size(own) ? 0 : KEDGE_E_FORMAT;
 }
-const struct kedge_transform own_cipher = {
-    .name = "own cipher", .state_size = sizeof(struct own_cipher),
-    .push = push, .pull = pull, .finish = finish, .size = size};
+const struct kedge_transform own_cipher = {.name = "own cipher",
+                                           .state_size = sizeof(struct own_cipher),
+                                           .push = push,
+                                           .pull = pull,
+                                           .finish = finish,
+                                           .size = size};

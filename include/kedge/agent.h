@@ -132,13 +132,15 @@ struct kedge_agent {
     struct kedge_owed owed;
     struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
     struct kedge_backup_copy backup;
-    uint32_t fresh_to; /* the slot's sectors below were erased in this power-on and not written since */
+    uint32_t
+        fresh_to;     /* the slot's sectors below were erased in this power-on, not written since */
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };
 
 /* Settles and loads the policy (writes to the settings only after a policy_set that a cut
- * interrupted, and to count a boot of `hold for-N`), looks for an upload that a reset interrupted. Never fails for flash contents. */
+ * interrupted, and to count a boot of `hold for-N`), looks for an upload that a reset interrupted.
+ * Never fails for flash contents. */
 void kedge_agent_start(struct kedge_agent *agent, const struct kedge_agent_config *config);
 
 /* The chunk store's number as a client: it decodes by an upload from inside. */

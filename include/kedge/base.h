@@ -26,8 +26,8 @@ struct kedge_buf {
     size_t size;
 };
 
-/* Inlined by force: one load or store where the processor reads words at any address, which a compiler
- * sees only after it has judged their size. */
+/* Inlined by force: one load or store where the processor reads words at any address, which a
+ * compiler sees only after it has judged their size. */
 #define KEDGE_INLINE static inline __attribute__((always_inline))
 
 static inline struct kedge_bytes kedge_bytes(const void *at, size_t size)

@@ -15,8 +15,8 @@ struct kedge_budget {
     /* Longest flash time between two calls of the hook `feed`; one signature comes on top. */
     uint32_t feed_ms;
     uint32_t erases_internal, erases_external; /* sectors, by that update */
-    uint32_t erases_sector; /* the most that one sector gets by one update: a spare of a sparse swap,
-                             * where half of the units differ */
+    uint32_t erases_sector; /* the most that one sector gets by one update: a spare of a sparse
+                             * swap, where half of the units differ */
 };
 
 /* Requires: a layout that kedge_layout_check() found good; times of each device's part, typical or

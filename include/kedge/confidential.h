@@ -12,8 +12,8 @@
 #include "kedge/encrypted.h"
 #include "kedge/swap.h"
 
-/* What is open in this power-on, by key record. Memory of the caller, all zero at the start; it holds
- * keys: kedge_opened_forget() before the application runs. */
+/* What is open in this power-on, by key record. Memory of the caller, all zero at the start; it
+ * holds keys: kedge_opened_forget() before the application runs. */
 struct kedge_opened {
     struct kedge_plain_view views[2];
     uint8_t open; /* bit r: view r */

@@ -25,17 +25,19 @@ extern const struct kedge_hash kedge_sha256, kedge_sha384, kedge_sha512;
 /* The digest of `of`, whose bytes are all here. */
 void kedge_hash_once(const struct kedge_hash *hash, struct kedge_bytes of, uint8_t *digest);
 
-/* A message too long to be in memory: a signature over the message itself asks for the digest of `lead`
- * and the message, by the hash of the signature type. 0, or KEDGE_E_IO when the message could not be
- * read. src/image/pure.c has it, for images; it is linked only with a table that has verify_pure. */
+/* A message too long to be in memory: a signature over the message itself asks for the digest of
+ * `lead` and the message, by the hash of the signature type. 0, or KEDGE_E_IO when the message
+ * could not be read. src/image/pure.c has it, for images; it is linked only with a table that has
+ * verify_pure. */
 int kedge_message_digest(const void *message, struct kedge_bytes lead, uint8_t *digest);
 
 struct kedge_signature {
-    uint16_t tlv; /* signature TLV: 0x20 RSA-2048-PSS, 0x22 ECDSA, 0x23 RSA-3072-PSS, 0x24 Ed25519 */
+    /* signature TLV: 0x20 RSA-2048-PSS, 0x22 ECDSA, 0x23 RSA-3072-PSS, 0x24 Ed25519 */
+    uint16_t tlv;
     const struct kedge_hash *hash; /* the image hash that goes with it */
     /* 0 when `signature` over `digest` was made by the public key `key` (DER as facts 7.2 gives
-     * it), KEDGE_E_SIGNATURE otherwise, KEDGE_E_FORMAT when key or signature is malformed. Digest and
-     * signature are hostile; the key is the board's own and of this type. */
+     * it), KEDGE_E_SIGNATURE otherwise, KEDGE_E_FORMAT when key or signature is malformed. Digest
+     * and signature are hostile; the key is the board's own and of this type. */
     int (*verify)(struct kedge_bytes key, struct kedge_bytes digest, struct kedge_bytes signature);
     /* The same for a signature over the message itself (SIG_PURE); NULL: there is no such thing.
      * `signature` may lie in memory that kedge_message_digest() overwrites. */

@@ -22,12 +22,12 @@ static inline bool kedge_image_is_encrypted(const struct kedge_image *image)
     return (image->flags & (KEDGE_IMAGE_AES128 | KEDGE_IMAGE_AES256)) != 0;
 }
 
-/* How the payload of an image lies outside of the internal flash; the number is the type, divided by
- * 16, of the TLVs that its key comes from. */
+/* How the payload of an image lies outside of the internal flash; the number is the type, divided
+ * by 16, of the TLVs that its key comes from. */
 enum kedge_lies {
     KEDGE_LIES_PLAIN = 0,
-    KEDGE_LIES_DERIVED = 1, /* masked with a key of the device's own: it came without (SWAP.md 10) */
-    KEDGE_LIES_WRAPPED = 3  /* masked with the key in its TLV */
+    KEDGE_LIES_DERIVED = 1, /* with a key of the device's own: it came without (SWAP.md 10) */
+    KEDGE_LIES_WRAPPED = 3  /* with the key in its TLV */
 };
 
 /* The plain view: reads `inner`, and unmasks what lies in the payload. */
@@ -39,10 +39,10 @@ struct kedge_plain_view {
 };
 
 /* Take the key of the parsed image in view->inner. WRAPPED: from the first of its key TLVs that one
- * of the device's keys opens, of at most 4 that are tried. DERIVED: from the first device key and the
- * first of the image's stored hashes, info "kedge-old-image". Requires view->inner and view->cipher.
- * Ensures with 0: the view is open, and `record` (KEDGE_KEY_RECORD bytes) opens it again.
- * Errors: KEDGE_E_KEY: there is no TLV that opens it; KEDGE_E_FORMAT; a flash error. */
+ * of the device's keys opens, of at most 4 that are tried. DERIVED: from the first device key and
+ * the first of the image's stored hashes, info "kedge-old-image". Requires view->inner and
+ * view->cipher. Ensures with 0: the view is open, and `record` (KEDGE_KEY_RECORD bytes) opens it
+ * again. Errors: KEDGE_E_KEY: there is no TLV that opens it; KEDGE_E_FORMAT; a flash error. */
 int kedge_plain_view_open(struct kedge_plain_view *view, const struct kedge_image *image,
                           const struct kedge_device_keys *keys, enum kedge_lies lies,
                           uint8_t *record);

@@ -6,7 +6,8 @@
  * needs a thread or a callback. A device that blocks (NVMC) has a sync() that returns 0.
  *
  * After a power cut inside program(): any subset of the bits may have changed. Inside erase(): old
- * content, a mix, all zeros, or ones that are weak (SWAP.md 0). Nothing else on the device moves. */
+ * content, a mix, all zeros, or ones that are weak (SWAP.md 0). Nothing else on the device moves.
+ */
 #ifndef KEDGE_FLASH_H
 #define KEDGE_FLASH_H
 

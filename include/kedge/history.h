@@ -58,8 +58,8 @@ uint8_t *kedge_history_newest(uint8_t *plan);
 struct kedge_version kedge_history_version(const uint8_t *at);
 void kedge_history_put_version(uint8_t *at, const struct kedge_version *version);
 
-/* The hook `effort` of a loader that has a recorder (kedge_boot_hooks): what this power-on did since
- * kedge_history_begin(), into the log and so into the newest record. */
+/* The hook `effort` of a loader that has a recorder (kedge_boot_hooks): what this power-on did
+ * since kedge_history_begin(), into the log and so into the newest record. */
 struct kedge_engine;
 struct kedge_boot_hooks;
 struct kedge_recorder;

@@ -40,14 +40,14 @@ KEDGE_INLINE void kedge_version_put(uint8_t *at, const struct kedge_version *ver
     }
 }
 
-#define KEDGE_IMAGE_MAGIC 0x96f3b83du
-#define KEDGE_IMAGE_AES128 0x0004u
-#define KEDGE_IMAGE_AES256 0x0008u
+#define KEDGE_IMAGE_MAGIC        0x96f3b83du
+#define KEDGE_IMAGE_AES128       0x0004u
+#define KEDGE_IMAGE_AES256       0x0008u
 #define KEDGE_IMAGE_NON_BOOTABLE 0x0010u
-#define KEDGE_IMAGE_RAM_LOAD 0x0020u
-#define KEDGE_IMAGE_ROM_FIXED 0x0100u
-#define KEDGE_IMAGE_LZMA1 0x0200u
-#define KEDGE_IMAGE_LZMA2 0x0400u
+#define KEDGE_IMAGE_RAM_LOAD     0x0020u
+#define KEDGE_IMAGE_ROM_FIXED    0x0100u
+#define KEDGE_IMAGE_LZMA1        0x0200u
+#define KEDGE_IMAGE_LZMA2        0x0400u
 
 /* A parsed image: offsets are from the image's first byte, sizes in bytes. */
 struct kedge_image {
@@ -67,11 +67,11 @@ struct kedge_image {
  * order here is the order of the checks. */
 enum kedge_verdict {
     KEDGE_IMAGE_GOOD,
-    KEDGE_IMAGE_ABSENT,      /* no header magic: erased or something else */
-    KEDGE_IMAGE_UNREADABLE,  /* the flash failed */
-    KEDGE_IMAGE_BAD_HEADER,  /* sizes impossible, v1 magic, both encryption flags */
-    KEDGE_IMAGE_TOO_LARGE,   /* does not fit into the slot */
-    KEDGE_IMAGE_BAD_TLV,     /* TLV area missing, torn, overlapping, running out of the slot */
+    KEDGE_IMAGE_ABSENT,     /* no header magic: erased or something else */
+    KEDGE_IMAGE_UNREADABLE, /* the flash failed */
+    KEDGE_IMAGE_BAD_HEADER, /* sizes impossible, v1 magic, both encryption flags */
+    KEDGE_IMAGE_TOO_LARGE,  /* does not fit into the slot */
+    KEDGE_IMAGE_BAD_TLV,    /* TLV area missing, torn, overlapping, running out of the slot */
     KEDGE_IMAGE_NO_HASH,
     KEDGE_IMAGE_BAD_HASH,
     KEDGE_IMAGE_NO_SIGNATURE, /* unsigned */
@@ -81,9 +81,9 @@ enum kedge_verdict {
     KEDGE_IMAGE_COUNTER,      /* security counter lower than the stored one, or absent */
     KEDGE_IMAGE_DEPENDENCY,
     KEDGE_IMAGE_DOWNGRADE,
-    KEDGE_IMAGE_ENCRYPTED,    /* encrypted, and no key here to look inside */
-    KEDGE_IMAGE_PLAIN,        /* plain where the policy wants everything confidential */
-    KEDGE_IMAGE_FOREIGN       /* encrypted for another device */
+    KEDGE_IMAGE_ENCRYPTED, /* encrypted, and no key here to look inside */
+    KEDGE_IMAGE_PLAIN,     /* plain where the policy wants everything confidential */
+    KEDGE_IMAGE_FOREIGN    /* encrypted for another device */
 };
 const char *kedge_verdict_text(enum kedge_verdict verdict);
 
@@ -119,9 +119,9 @@ struct kedge_verify {
     uint8_t digest_size;
     uint8_t key_index; /* which key it was */
     bool depends; /* on an image, or on a version of image 0, that a device of one image has not */
-    /* in: only look. Nothing is hashed, no signature computed, `digest` is the hash as it is stored:
-     * GOOD then says neither who made the image nor that its bytes are whole, and is not trusted
-     * later. What becomes the old image is looked at so; nobody boots by such a verdict. */
+    /* in: only look. Nothing is hashed, no signature computed, `digest` is the hash as it is
+     * stored: GOOD then says neither who made the image nor that its bytes are whole, and is not
+     * trusted later. What becomes the old image is looked at so; nobody boots by such a verdict. */
     bool look_only;
     uint32_t counter; /* security counter TLV; 0: none */
     struct kedge_image image;
@@ -141,14 +141,15 @@ struct kedge_verify {
      * When an image has it, the hash is checked, the signature not computed again. */
     uint8_t trusted[KEDGE_DIGEST_MAX];
 };
-/* Parse, hash, compare, check a signature by one of the keys. Requires: source and the inputs of *v.
- * Ensures: GOOD only when one of the keys signed exactly the bytes that the tap saw; the outputs
- * of *v are meaningful from BAD_HASH on (they come from the hashed bytes), version and sizes from
- * BAD_TLV on. Checks are made in the order of the verdicts; COUNTER, DEPENDENCY, DOWNGRADE and
- * PLAIN are the caller's to judge, and whether load_address fits when ROM_FIXED is set.
+/* Parse, hash, compare, check a signature by one of the keys. Requires: source and the inputs of
+ * *v. Ensures: GOOD only when one of the keys signed exactly the bytes that the tap saw; the
+ * outputs of *v are meaningful from BAD_HASH on (they come from the hashed bytes), version and
+ * sizes from BAD_TLV on. Checks are made in the order of the verdicts; COUNTER, DEPENDENCY,
+ * DOWNGRADE and PLAIN are the caller's to judge, and whether load_address fits when ROM_FIXED is
+ * set.
  *   - The image hash that counts is the one that goes with the first of the keys that has one here
- *     (0x10..0x12); it must be there once. An image with other hashes only gives UNKNOWN_KEY. An image
- *     that says UNKNOWN_KEY is read again, by the tap too, for the next key with another hash.
+ *     (0x10..0x12); it must be there once. An image with other hashes only gives UNKNOWN_KEY. An
+ * image that says UNKNOWN_KEY is read again, by the tap too, for the next key with another hash.
  *   - KEYHASH or PUBKEY names the key of the next signature; of several such pairs any good one by
  *     a known key authenticates (at most 4 are computed). Those areas are not signed: unknown
  *     entries in them are ignored.

@@ -28,8 +28,8 @@ extern const struct kedge_policy
  * lies behind these 32 bytes, and a loader that knows only them reads them all the same. */
 #define KEDGE_SETTINGS_MAGIC   0x5445534Bu /* "KSET" */
 #define KEDGE_SETTINGS_BODY    32
-#define KEDGE_SETTINGS_RESERVE 1024 /* bytes on flash for body and CRC */
-#define KEDGE_SETTINGS_WHOLE   (KEDGE_SETTINGS_RESERVE - 4)                  /* body */
+#define KEDGE_SETTINGS_RESERVE 1024                         /* bytes on flash for body and CRC */
+#define KEDGE_SETTINGS_WHOLE   (KEDGE_SETTINGS_RESERVE - 4) /* body */
 #define KEDGE_SETTINGS_KEPT    (KEDGE_SETTINGS_WHOLE - KEDGE_SETTINGS_BODY) /* behind the policies */
 
 /* True when `value` is one that `key` may have. */
@@ -52,11 +52,11 @@ int kedge_policy_store(const struct kedge_region *settings, struct kedge_policy 
  * nothing otherwise. 0 or the journal's error (the settings then stay as they are). */
 int kedge_policy_settle(const struct kedge_region *settings);
 
-/* What the agent keeps behind the policies (FORMAT.md, "Bonds"): the first kept.size bytes of it, at
- * most KEDGE_SETTINGS_KEPT; undefined bytes where nothing was stored, so it needs a magic of its own.
- * Load is read only. KEDGE_E_NONE: there are no settings yet; the journal's errors.
- * Store leaves the policies as they are, and writes nothing when it is there already. After a power
- * cut: the old bytes or the new ones; kedge_policy_settle() makes it one of them. */
+/* What the agent keeps behind the policies (FORMAT.md, "Bonds"): the first kept.size bytes of it,
+ * at most KEDGE_SETTINGS_KEPT; undefined bytes where nothing was stored, so it needs a magic of its
+ * own. Load is read only. KEDGE_E_NONE: there are no settings yet; the journal's errors. Store
+ * leaves the policies as they are, and writes nothing when it is there already. After a power cut:
+ * the old bytes or the new ones; kedge_policy_settle() makes it one of them. */
 int kedge_settings_load(const struct kedge_region *settings, struct kedge_buf kept);
 int kedge_settings_store(const struct kedge_region *settings, struct kedge_bytes kept);
 

@@ -31,10 +31,11 @@ struct kedge_counts {
 
 /* Typical times of a part, for model_us. */
 struct kedge_part_times {
-    uint32_t erase_us;      /* smallest sector */
-    uint32_t page_us;       /* a full page (NVMC: one word) */
-    uint32_t byte_ns;       /* bus time of one byte read or written */
-    uint32_t program_fixed_us; /* a program shorter than a page costs fixed + per byte; 0: page_us */
+    uint32_t erase_us; /* smallest sector */
+    uint32_t page_us;  /* a full page (NVMC: one word) */
+    uint32_t byte_ns;  /* bus time of one byte read or written */
+    /* a program shorter than a page costs fixed + per byte; 0: page_us */
+    uint32_t program_fixed_us;
     uint32_t program_byte_ns;
 };
 

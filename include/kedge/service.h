@@ -36,7 +36,8 @@ struct kedge_system {
 struct kedge_service {
     struct kedge_agent *agent;
     const struct kedge_system *system;
-    struct kedge_stage *stage; /* set by the port after kedge_service_start(); NULL: no chunk store */
+    /* set by the port after kedge_service_start(); NULL: no chunk store */
+    struct kedge_stage *stage;
     struct kedge_smp_server server;
     bool reset_requested; /* the port resets once the reply is out and its delay is over */
     uint8_t reset_mode;   /* boot_mode of the request: 0 normal, 1 stay in the bootloader */

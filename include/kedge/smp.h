@@ -6,8 +6,9 @@
 #include "kedge/base.h"
 
 #define KEDGE_SMP_HEADER_SIZE 8
-#define KEDGE_SMP_MESSAGE_MAX 4096 /* largest request or reply of the ports here; params says so   \
-                                    */
+#define KEDGE_SMP_MESSAGE_MAX                                                                      \
+    4096 /* largest request or reply of the ports here; params says so                             \
+          */
 
 enum kedge_smp_op { KEDGE_SMP_READ, KEDGE_SMP_READ_REPLY, KEDGE_SMP_WRITE, KEDGE_SMP_WRITE_REPLY };
 

@@ -58,8 +58,8 @@ struct kedge_spinor {
     const struct kedge_spi_bus *bus;
     const struct kedge_spinor_part *part;  /* of the chip that answered: `entry`, or `found` */
     const struct kedge_spinor_part *entry; /* what the board says */
-    uint32_t pending_max_us; /* limit of the posted operation; 0: nothing posted */
-    int error;               /* of the last probe or a time-out; every operation returns it */
+    uint32_t pending_max_us;               /* limit of the posted operation; 0: nothing posted */
+    int error; /* of the last probe or a time-out; every operation returns it */
     struct kedge_spinor_part found; /* the entry and, in place of its figures, those of SFDP */
 };
 
@@ -74,8 +74,8 @@ int kedge_spinor_sfdp(struct kedge_spinor *nor);
 /* Erase by 64 K and 32 K blocks where they fit. For the part table's use. */
 int kedge_spinor_erase_blocks(struct kedge_spinor *nor, uint32_t at, uint32_t size);
 
-/* One program or erase command (3-byte address in the low half, 4-byte sister in the high half); the
- * chip works on when this returns. For kedge_spinor_erase_blocks(). */
+/* One program or erase command (3-byte address in the low half, 4-byte sister in the high half);
+ * the chip works on when this returns. For kedge_spinor_erase_blocks(). */
 int kedge_spinor_post(struct kedge_spinor *nor, uint32_t command, uint32_t at,
                       struct kedge_bytes out, uint32_t max_us);
 

@@ -65,8 +65,8 @@ enum kedge_stage_status {
     KEDGE_STAGE_PLAINTEXT,    /* policy confidential keeps such a file off the external flash */
     KEDGE_STAGE_GIVEN_UP,     /* the limit of attempts is reached: abort */
     KEDGE_STAGE_FLASH_FAILED,
-    KEDGE_STAGE_BUSY,          /* it is being hashed or decoded */
-    KEDGE_STAGE_UNSUPPORTED    /* the board has no staging region */
+    KEDGE_STAGE_BUSY,       /* it is being hashed or decoded */
+    KEDGE_STAGE_UNSUPPORTED /* the board has no staging region */
 };
 
 enum kedge_stage_state {
@@ -159,8 +159,7 @@ bool kedge_stage_step(struct kedge_stage *stage);
 /* Forget the file. After a cut inside: it is forgotten or not. */
 int kedge_stage_abort(struct kedge_stage *stage);
 
-/* ---- for whoever looks into a region from outside (flash inspect) -----------------------------
- */
+/* ---- for whoever looks into a region from outside (flash inspect) ---------------------------- */
 
 /* Parse a manifest record (FORMAT.md "Chunk store"); its rank, or 0 when it is none. */
 #define KEDGE_STAGE_RECORD 64u

@@ -26,11 +26,11 @@ struct kedge_strategy {
     /* Or NULL: before the plan in RAM becomes durable; may erase what neither it nor the last one
      * takes anything from. */
     void (*begin)(struct kedge_engine *engine);
-    /* The verdict on the source: kedge_image_verify, or confidential.h's, which looks inside. The tap's
-     * ctx is the engine. */
+    /* The verdict on the source: kedge_image_verify, or confidential.h's, which looks inside. The
+     * tap's ctx is the engine. */
     enum kedge_verdict (*verify)(const struct kedge_source *source, struct kedge_verify *v);
-    /* confidential.h's, or NULL: mask or unmask `data`, which lies `at` bytes into the copy's unit as
-     * it is, or will be, outside of the primary. */
+    /* confidential.h's, or NULL: mask or unmask `data`, which lies `at` bytes into the copy's unit
+     * as it is, or will be, outside of the primary. */
     int (*crypt)(struct kedge_engine *engine, const struct kedge_copy *copy, uint32_t at,
                  struct kedge_buf data);
     const struct kedge_confidential *confidential;
@@ -94,13 +94,13 @@ struct kedge_engine {
     bool resumed;                     /* the program is one of an earlier power-on */
     bool refuse_older;                /* policy downgrade = refuse */
     uint8_t confidential; /* policy confidential = on: nothing plain leaves for the secondary */
-    bool install;                     /* a candidate comes without an old image to keep */
-    bool equal;                       /* one equal to the running image will do */
+    bool install;         /* a candidate comes without an old image to keep */
+    bool equal;           /* one equal to the running image will do */
     struct kedge_slot_view
         view; /* of the last look; off the stack, on which signatures are computed */
     struct kedge_source source;
-    struct kedge_verify verify;        /* keys; result of the last look */
-    struct kedge_journal journal;      /* body.at is the plan */
+    struct kedge_verify verify;   /* keys; result of the last look */
+    struct kedge_journal journal; /* body.at is the plan */
 };
 
 const struct kedge_slot *kedge_engine_slot(const struct kedge_engine *engine, unsigned name);
@@ -117,10 +117,10 @@ int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value)
 
 /* Parse, hash and check the signature of the image at `base` of a slot; engine->verify has the
  * details. The signature is not computed again for a digest that had a good one in this power-on.
- * tables: fill the old half and crc_old from the primary, which is only looked at for it (look_only)
- * unless the strategy masks; the new half, crc_new and, by comparing with the primary, `same` from
- * elsewhere, from exactly the bytes that were authenticated; the unhashed TLVs are read twice. The
- * half may be overwritten whatever the verdict. */
+ * tables: fill the old half and crc_old from the primary, which is only looked at for it
+ * (look_only) unless the strategy masks; the new half, crc_new and, by comparing with the primary,
+ * `same` from elsewhere, from exactly the bytes that were authenticated; the unhashed TLVs are read
+ * twice. The half may be overwritten whatever the verdict. */
 enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name, unsigned base,
                                      bool tables);
 

@@ -41,8 +41,8 @@ enum kedge_request {
 enum kedge_request kedge_trailer_request(const struct kedge_trailer *trailer);
 
 /* swap type bytes */
-#define KEDGE_SWAP_TEST 2
+#define KEDGE_SWAP_TEST      2
 #define KEDGE_SWAP_PERMANENT 3
-#define KEDGE_SWAP_REVERT 4
+#define KEDGE_SWAP_REVERT    4
 
 #endif

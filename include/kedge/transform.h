@@ -58,8 +58,8 @@ struct kedge_transform {
      * to be pushed next. A transform that cannot: NULL; the input starts again. */
     int (*seek)(void *state, const struct kedge_transform_env *env, uint32_t *out, uint32_t *in);
 
-    /* Words for the last error, for a person: "made for another device key". Gives never NULL; where
-     * it is NULL itself, the error's name is said. */
+    /* Words for the last error, for a person: "made for another device key". Gives never NULL;
+     * where it is NULL itself, the error's name is said. */
     const char *(*reason)(const void *state, int error);
 };
 

@@ -111,15 +111,15 @@ int kedge_gatt_connect(struct kedge_gatt *gatt, uint16_t link);
 /* It went, or unsubscribed: half a message, waiting ones and the rest of a reply go with it. */
 void kedge_gatt_disconnect(struct kedge_gatt *gatt, uint16_t link);
 
-/* One write arrived. 0: taken. Errors, with the write dropped: KEDGE_E_REFUSED: not of the link that
- * is served; KEDGE_E_FORMAT: no request begins like this, or it holds more than its message (the
- * message itself is taken); KEDGE_E_SPACE: all buffers are taken, or its message is longer than one
- * (all its writes are dropped, the next message is found). */
+/* One write arrived. 0: taken. Errors, with the write dropped: KEDGE_E_REFUSED: not of the link
+ * that is served; KEDGE_E_FORMAT: no request begins like this, or it holds more than its message
+ * (the message itself is taken); KEDGE_E_SPACE: all buffers are taken, or its message is longer
+ * than one (all its writes are dropped, the next message is found). */
 int kedge_gatt_write(struct kedge_gatt *gatt, uint16_t link, uint32_t now_ms,
                      struct kedge_bytes fragment);
 
-/* Take the oldest whole message, if there is one and none is taken. Its bytes stay as they are until
- * the release, also when the link goes. */
+/* Take the oldest whole message, if there is one and none is taken. Its bytes stay as they are
+ * until the release, also when the link goes. */
 bool kedge_gatt_message(struct kedge_gatt *gatt, struct kedge_bytes *message);
 void kedge_gatt_release(struct kedge_gatt *gatt);
 

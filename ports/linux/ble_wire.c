@@ -30,8 +30,7 @@ static uint32_t random_word(void *ctx)
     return word;
 }
 
-/* ---- words
- * --------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static void say(const struct ble_wire *wire, const char *text)
 {
@@ -92,8 +91,7 @@ static void on_event(void *ctx, const struct peripheral_event *event)
     say(wire, line);
 }
 
-/* ---- controller
- * ----------------------------------------------------------------------------------- */
+/* ---- controller ------------------------------------------------------------------------------ */
 
 /* Random static, the same for the same device. */
 static void make_address(const char *identity, uint8_t *address)
@@ -193,8 +191,7 @@ void ble_wire_linger(struct ble_wire *wire)
     }
 }
 
-/* ---- messages
- * -------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 void ble_wire_reply(struct ble_wire *wire, struct kedge_bytes reply)
 {

@@ -1,4 +1,5 @@
-/* The virtual device's radio: a controller behind --hci, found again when it was lost. Host code. */
+/* The virtual device's radio: a controller behind --hci, found again when it was lost. Host code.
+ */
 #ifndef KEDGE_LINUX_BLE_WIRE_H
 #define KEDGE_LINUX_BLE_WIRE_H
 
@@ -40,9 +41,9 @@ int ble_wire_next_ms(const struct ble_wire *wire, int most);
 /* Wait for so many microseconds, polling. */
 void ble_wire_wait(struct ble_wire *wire, uint64_t us);
 
-/* Before a reset: the reply to its request may still wait for its turn on the air, and a client that
- * does not get it asks for the reset again, which would end a trial. Until the central is gone, at
- * most a quarter of a second, as long as Zephyr's servers wait. */
+/* Before a reset: the reply to its request may still wait for its turn on the air, and a client
+ * that does not get it asks for the reset again, which would end a trial. Until the central is
+ * gone, at most a quarter of a second, as long as Zephyr's servers wait. */
 void ble_wire_linger(struct ble_wire *wire);
 
 /* The oldest message and who sent it, kedge_gatt_release() after it. A message over a link that is

@@ -54,8 +54,7 @@ void flight_log_flush(struct flight_log *log)
     put_out(&log->packets);
 }
 
-/* ---- trace ------------------------------------------------------------------------------------
- */
+/* ---- trace ----------------------------------------------------------------------------------- */
 
 /* Which sectors hold anything: what was put there while no device ran shows in the next process. */
 static void say_contents(struct flight_log *log, uint8_t device)
@@ -118,8 +117,7 @@ void flight_log_say(struct flight_log *log, const char *format, ...)
     va_end(arguments);
 }
 
-/* ---- bus --------------------------------------------------------------------------------------
- */
+/* ---- bus ------------------------------------------------------------------------------------- */
 
 static bool reads_contents(uint8_t command)
 {
@@ -202,8 +200,7 @@ static void tap(struct flight_log *log)
                     (struct kedge_buf){0});
 }
 
-/* ---- packets ----------------------------------------------------------------------------------
- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 /* The header of a new file; a later process finds it there. */
 static void start_packets(struct flight_log *log)
@@ -272,8 +269,7 @@ void flight_log_message(struct flight_log *log, const struct flight_log_message 
     append(&log->packets, record, PCAP_RECORD + packet);
 }
 
-/* ---- open -------------------------------------------------------------------------------------
- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static int open_appended(const char *directory, const char *name, int *fd, char *why)
 {
@@ -291,9 +287,9 @@ int flight_log_open(struct flight_log *log, struct state *state, const char *dir
                     char *why)
 {
     *log = (struct flight_log){.bus = {.fd = -1, .name = "the bus log"},
-                                .packets = {.fd = -1, .name = "the packet log"},
-                                .status = -1,
-                                .state = state};
+                               .packets = {.fd = -1, .name = "the packet log"},
+                               .status = -1,
+                               .state = state};
     if (open_trace(log, directory, why) != 0 ||
         open_appended(directory, "bus", &log->bus.fd, why) != 0 ||
         open_appended(directory, "smp.pcap", &log->packets.fd, why) != 0) {
@@ -313,9 +309,9 @@ int flight_log_open_debugger(struct flight_log *log, struct state *state, const 
                              char *why)
 {
     *log = (struct flight_log){.bus = {.fd = -1, .name = "the bus log"},
-                                .packets = {.fd = -1, .name = "the packet log"},
-                                .status = -1,
-                                .state = state};
+                               .packets = {.fd = -1, .name = "the packet log"},
+                               .status = -1,
+                               .state = state};
     if (open_trace(log, directory, why) != 0) {
         return -1;
     }

@@ -1,7 +1,7 @@
 /* What a virtual device leaves behind for `flash report`: DIR/trace (every flash operation and
  * every boot, text), DIR/bus (what the driver sent to the external chip) and DIR/smp.pcap (what
- * clients and agent said). All are appended to by whole records, every 10 ms while there is work, so
- * that a killed process leaves what it did up to then. Host code. FORMAT.md, "Flight log". */
+ * clients and agent said). All are appended to by whole records, every 10 ms while there is work,
+ * so that a killed process leaves what it did up to then. Host code. FORMAT.md, "Flight log". */
 #ifndef KEDGE_LINUX_FLIGHT_LOG_H
 #define KEDGE_LINUX_FLIGHT_LOG_H
 

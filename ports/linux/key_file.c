@@ -69,9 +69,10 @@ static EVP_PKEY *open_key(const char *path, char *why)
     EVP_PKEY *key = read_any(f);
     fclose(f);
     if (key == NULL) {
-        snprintf(why, KEY_FILE_WHY,
-                 "%.120s holds no readable PEM key: give a public key (kedge getpub -k KEY.pem -e pem)",
-                 path);
+        snprintf(
+            why, KEY_FILE_WHY,
+            "%.120s holds no readable PEM key: give a public key (kedge getpub -k KEY.pem -e pem)",
+            path);
     }
     return key;
 }
@@ -100,10 +101,11 @@ int key_file_read(const char *path, struct key_file *file, char *why)
     file->key.type = type_of(key);
     const int result = file->key.type == NULL ? -1 : encode(key, file);
     if (result != 0) {
-        snprintf(why, KEY_FILE_WHY,
-                 "%.120s is no signing key that Kedge verifies: use ecdsa-p256, ecdsa-p384, ed25519, "
-                 "rsa-2048 or rsa-3072",
-                 path);
+        snprintf(
+            why, KEY_FILE_WHY,
+            "%.120s is no signing key that Kedge verifies: use ecdsa-p256, ecdsa-p384, ed25519, "
+            "rsa-2048 or rsa-3072",
+            path);
     }
     EVP_PKEY_free(key);
     return result;

@@ -13,7 +13,8 @@ struct key_file {
 };
 
 /* Reads a public key, or the public half of a private one (PEM). ECDSA P-256 and P-384, Ed25519,
- * RSA-2048 and -3072. -1 with the reason and what to do in `why`. `file` must not move afterwards. */
+ * RSA-2048 and -3072. -1 with the reason and what to do in `why`. `file` must not move afterwards.
+ */
 int key_file_read(const char *path, struct key_file *file, char *why);
 
 /* Write the public half of the key in `from` to `to` as PEM: a state directory remembers which keys

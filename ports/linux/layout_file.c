@@ -7,10 +7,9 @@
 #include <yaml.h>
 
 static const char *const region_names[LAYOUT_REGIONS] = {
-    [LAYOUT_LOADER] = "loader",       [LAYOUT_PRIMARY] = "primary",
-    [LAYOUT_JOURNAL] = "journal",     [LAYOUT_SETTINGS] = "settings",
-    [LAYOUT_SECONDARY] = "secondary", [LAYOUT_SPARES] = "spares",
-    [LAYOUT_BACKUP] = "backup",       [LAYOUT_STAGING] = "staging",
+    [LAYOUT_LOADER] = "loader",     [LAYOUT_PRIMARY] = "primary",     [LAYOUT_JOURNAL] = "journal",
+    [LAYOUT_SETTINGS] = "settings", [LAYOUT_SECONDARY] = "secondary", [LAYOUT_SPARES] = "spares",
+    [LAYOUT_BACKUP] = "backup",     [LAYOUT_STAGING] = "staging",
 };
 static const char *const device_names[KEDGE_DEVICES] = {"internal", "external"};
 
@@ -70,7 +69,8 @@ static const char *scalar(const yaml_node_t *node)
     return text != NULL && strlen(text) == node->data.scalar.length ? text : NULL;
 }
 
-/* Words of the file go into messages: nothing of them may drive a terminal or make a second line. */
+/* Words of the file go into messages: nothing of them may drive a terminal or make a second line.
+ */
 static void make_printable(char *text)
 {
     for (; *text != '\0'; text++) {
@@ -84,8 +84,7 @@ static size_t entries(const struct mapping *map)
 {
     return map->node == NULL || map->node->type != YAML_MAPPING_NODE
                ? 0
-               : (size_t)(map->node->data.mapping.pairs.top -
-                          map->node->data.mapping.pairs.start);
+               : (size_t)(map->node->data.mapping.pairs.top - map->node->data.mapping.pairs.start);
 }
 
 static const char *entry_key(const struct mapping *map, size_t i)
@@ -143,8 +142,8 @@ static int no_key_twice(const struct mapping *map, const char *where, char *why)
     for (size_t i = 1; i < entries(map); i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(entry_key(map, i), entry_key(map, j)) == 0) {
-                snprintf(why, LAYOUT_WHY, "layout: '%.40s' stands twice in %.40s", entry_key(map, i),
-                         where);
+                snprintf(why, LAYOUT_WHY, "layout: '%.40s' stands twice in %.40s",
+                         entry_key(map, i), where);
                 return -1;
             }
         }
@@ -152,7 +151,8 @@ static int no_key_twice(const struct mapping *map, const char *where, char *why)
     return 0;
 }
 
-/* Every key of a mapping must be one of `known` (space-separated, spaces around), and there once. */
+/* Every key of a mapping must be one of `known` (space-separated, spaces around), and there once.
+ */
 static int only(const struct mapping *map, const char *known, const char *where, char *why)
 {
     for (size_t i = 0; i < entries(map); i++) {
@@ -172,7 +172,8 @@ static int read_device(const struct mapping *map, const char *name, struct layou
 {
     int d = index_of(device_names, KEDGE_DEVICES, name);
     if (d < 0) {
-        snprintf(why, LAYOUT_WHY, "layout: unknown device '%.40s' (known: internal, external)", name);
+        snprintf(why, LAYOUT_WHY, "layout: unknown device '%.40s' (known: internal, external)",
+                 name);
         return -1;
     }
     const char *part = scalar(find(map, "part"));
@@ -256,7 +257,7 @@ static int read_own(const struct mapping *top, struct layout_file *file, char *w
     return 0;
 }
 
-/* ---- Nordic's partition manager --------------------------------------------------------------- */
+/* ---- Nordic's partition manager -------------------------------------------------------------- */
 
 /* One entry of partitions.yml: address, size or end_address, region (default flash_primary). */
 struct nordic {
@@ -341,9 +342,12 @@ static int read_nordic_file(const struct mapping *top, struct layout_file *file,
         const char *name;
         enum layout_region region;
     } known[] = {
-        {"mcuboot", LAYOUT_LOADER},           {"mcuboot_primary", LAYOUT_PRIMARY},
-        {"mcuboot_secondary", LAYOUT_SECONDARY}, {"kedge_journal", LAYOUT_JOURNAL},
-        {"kedge_settings", LAYOUT_SETTINGS},  {"kedge_backup", LAYOUT_BACKUP},
+        {"mcuboot", LAYOUT_LOADER},
+        {"mcuboot_primary", LAYOUT_PRIMARY},
+        {"mcuboot_secondary", LAYOUT_SECONDARY},
+        {"kedge_journal", LAYOUT_JOURNAL},
+        {"kedge_settings", LAYOUT_SETTINGS},
+        {"kedge_backup", LAYOUT_BACKUP},
         {"kedge_staging", LAYOUT_STAGING},
     };
     if (no_key_twice(top, "the file", why) != 0) {
@@ -457,7 +461,7 @@ size_t layout_file_print(const struct layout_file *file, char *to, size_t room)
     return n;
 }
 
-/* ---- parts and regions ------------------------------------------------------------------------ */
+/* ---- parts and regions ----------------------------------------------------------------------- */
 
 int layout_file_parts(const struct layout_file *file, struct kedge_sim_part parts[KEDGE_DEVICES],
                       char *why)
@@ -549,7 +553,8 @@ static int check_places(const struct layout_file *file, char *why)
         for (int b = 0; b < a; b++) {
             if (file->region[b].present && file->region[b].device == device &&
                 file->region[b].address < end &&
-                file->region[a].address < (uint64_t)file->region[b].address + file->region[b].size) {
+                file->region[a].address <
+                    (uint64_t)file->region[b].address + file->region[b].size) {
                 snprintf(why, LAYOUT_WHY, "layout: regions %s and %s overlap on the %s flash",
                          region_names[b], region_names[a], device_names[device]);
                 return -1;

@@ -15,8 +15,8 @@ enum layout_region {
     LAYOUT_JOURNAL,
     LAYOUT_SETTINGS,
     LAYOUT_SECONDARY,
-    LAYOUT_SPARES, /* right behind the secondary; may be absent */
-    LAYOUT_BACKUP, /* may be absent */
+    LAYOUT_SPARES,  /* right behind the secondary; may be absent */
+    LAYOUT_BACKUP,  /* may be absent */
     LAYOUT_STAGING, /* may be absent */
     LAYOUT_REGIONS
 };

@@ -25,10 +25,10 @@
 #include "state.h"
 #include "wire.h"
 
-#define EXIT_CUT 9
+#define EXIT_CUT     9
 #define EXIT_NOTHING 3
-#define FLUSH_MS 10 /* what was recorded is on disk at most so much later */
-#define WATCHDOG_MS 500 /* a crashed image is reset after so long */
+#define FLUSH_MS     10  /* what was recorded is on disk at most so much later */
+#define WATCHDOG_MS  500 /* a crashed image is reset after so long */
 
 struct device {
     struct device_options options;
@@ -90,7 +90,7 @@ static void sleep_us(uint64_t us)
     }
 }
 
-/* ---- the simulator's hooks -------------------------------------------------------------------- */
+/* ---- the simulator's hooks ------------------------------------------------------------------- */
 
 /* The modelled clock must not run ahead of the real one. The radio does not wait for flash. */
 static void on_pace(void *ctx, uint64_t now_us)
@@ -116,7 +116,8 @@ static void on_trace(void *ctx, const struct kedge_sim_event *event)
 static void on_violation(void *ctx, const char *message)
 {
     struct device *device = ctx;
-    fprintf(stderr, "kedge-device: flash rule broken: %s: this is a bug in Kedge, please report it\n",
+    fprintf(stderr,
+            "kedge-device: flash rule broken: %s: this is a bug in Kedge, please report it\n",
             message);
     flight_log_flush(&device->log);
     fflush(NULL);
@@ -133,7 +134,7 @@ static void on_cut(void *ctx)
     _exit(EXIT_CUT);
 }
 
-/* ---- boot ------------------------------------------------------------------------------------- */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static bool is_crash_version(const struct device *device)
 {
@@ -159,9 +160,9 @@ static void verdict_text(const struct device *device, char *text, size_t room)
     char version[32];
     const bool judged = report->verdict != KEDGE_IMAGE_GOOD;
     version_text(&report->version, version);
-    snprintf(text, room, "%s%s%s%s%s%s%s%s", report->boots ? "booted " : "nothing bootable: ",
-             report->boots ? version : "", report->boots ? " (" : "",
-             kedge_reason_text(report->reason), judged ? ": " : "",
+    snprintf(text, room, "%s%s%s%s%s%s%s%s",
+             report->boots ? "booted " : "nothing bootable: ", report->boots ? version : "",
+             report->boots ? " (" : "", kedge_reason_text(report->reason), judged ? ": " : "",
              judged ? kedge_verdict_text(report->verdict) : "",
              report->external_alive ? "" : "; the external flash does not answer",
              report->boots ? ")" : "");
@@ -193,7 +194,7 @@ static int boot(struct device *device)
     return 0;
 }
 
-/* ---- the agent -------------------------------------------------------------------------------- */
+/* ---- the agent ------------------------------------------------------------------------------- */
 
 static uint32_t now_ms(void *ctx)
 {
@@ -246,7 +247,8 @@ static struct kedge_system system_of(struct device *device)
                                  .buffer_count = 4};
 }
 
-/* In model time the simulated chip works on while nobody asks: let its clock follow the real one. */
+/* In model time the simulated chip works on while nobody asks: let its clock follow the real one.
+ */
 static void follow_clock(struct device *device)
 {
     if (device->options.time != KEDGE_SIM_TIME_NONE) {
@@ -317,7 +319,7 @@ static bool serve_ble(struct device *device)
     return asked;
 }
 
-/* ---- --pull ----------------------------------------------------------------------------------- */
+/* ---- --pull ---------------------------------------------------------------------------------- */
 
 static void on_pull_line(void *ctx, const char *line)
 {
@@ -429,7 +431,7 @@ static void start_agent(struct device *device, const struct kedge_system *system
     device->service.reset_mode = before.reset_mode;
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static int open_wires(struct device *device)
 {
@@ -589,36 +591,33 @@ static int configure(struct device *device)
                            ? *strategy
                            : (struct kedge_strategy)KEDGE_CONFIDENTIAL_STRATEGY(
                                  strategy->method, &device->confidential);
-    device->boot_config = (struct kedge_boot_config){
+    device->boot_config =
+        (struct kedge_boot_config){.layout = &device->state.layout,
+                                   .strategy = &device->strategy,
+                                   .keys = device->keys,
+                                   .key_count = device->key_count,
+                                   .defaults = &device->defaults,
+                                   .recorder = &device->state.recorder,
+                                   .hooks = &device->hooks,
+                                   .unit = kedge_buf(device->unit, device->state.pair.primary.unit),
+                                   .state = kedge_buf(device->plan, sizeof device->plan)};
+    device->agent_config = (struct kedge_agent_config){
         .layout = &device->state.layout,
-        .strategy = &device->strategy,
         .keys = device->keys,
         .key_count = device->key_count,
         .defaults = &device->defaults,
+        .boot = &device->report,
         .recorder = &device->state.recorder,
-        .hooks = &device->hooks,
-        .unit = kedge_buf(device->unit, device->state.pair.primary.unit),
-        .state = kedge_buf(device->plan, sizeof device->plan)};
-    device->agent_config = (struct kedge_agent_config){.layout = &device->state.layout,
-                                                       .keys = device->keys,
-                                                       .key_count = device->key_count,
-                                                       .defaults = &device->defaults,
-                                                       .boot = &device->report,
-                                                       .recorder = &device->state.recorder,
-                                                       .now_ms = now_ms,
-                                                       .device_keys = &device->enc_key.keys,
-                                                       .cipher = &kedge_aes,
-                                                       .kinds = device->kinds.at,
-                                                       .kind_count = device->kinds.count,
-                                                       .pipe = &device->pipe,
-                                                       .pipe_memory = kedge_buf(
-                                                           device->pipe_memory,
-                                                           sizeof device->pipe_memory),
-                                                       .keeps_backup = strategy == &kedge_backup,
-                                                       .scratch = kedge_buf(
-                                                           device->scratch, sizeof device->scratch),
-                                                       .behind = kedge_buf(
-                                                           device->behind, sizeof device->behind)};
+        .now_ms = now_ms,
+        .device_keys = &device->enc_key.keys,
+        .cipher = &kedge_aes,
+        .kinds = device->kinds.at,
+        .kind_count = device->kinds.count,
+        .pipe = &device->pipe,
+        .pipe_memory = kedge_buf(device->pipe_memory, sizeof device->pipe_memory),
+        .keeps_backup = strategy == &kedge_backup,
+        .scratch = kedge_buf(device->scratch, sizeof device->scratch),
+        .behind = kedge_buf(device->behind, sizeof device->behind)};
     return 0;
 }
 
@@ -630,7 +629,8 @@ static void say_ble(void *ctx, const char *line)
     flight_log_say(&device->log, "%s", line);
 }
 
-/* A controller that is not there is an error when the device is switched on; later it is looked for. */
+/* A controller that is not there is an error when the device is switched on; later it is looked
+ * for. */
 static int start_radio(struct device *device)
 {
     static bool found;
@@ -702,9 +702,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     device->real_start_us = real_us();
     int result = 1;
-    if (load_keys(device) == 0 && load_enc_key(device) == 0 &&
-        load_shared_keys(device) == 0 && open_state(device) == 0 &&
-        remember_keys(device) == 0 && configure(device) == 0 &&
+    if (load_keys(device) == 0 && load_enc_key(device) == 0 && load_shared_keys(device) == 0 &&
+        open_state(device) == 0 && remember_keys(device) == 0 && configure(device) == 0 &&
         (device->options.once || open_wires(device) == 0)) {
         result = run(device);
     }

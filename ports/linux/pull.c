@@ -27,8 +27,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct pull *pull, const c
     pull->say(pull->ctx, line);
 }
 
-/* ---- the source, as the engine sees it --------------------------------------------------------
- */
+/* ---- the source, as the engine sees it ------------------------------------------------------- */
 
 static void start_job(struct pull *pull, const char *suffix, uint32_t at, uint32_t size)
 {
@@ -83,8 +82,7 @@ static const char *source_reason(void *ctx)
     return pull->worker.answer.reason;
 }
 
-/* ---- what is the file? ------------------------------------------------------------------------
- */
+/* ---- what is the file? ----------------------------------------------------------------------- */
 
 /* The file is the same, or nobody says: the engine goes on where it waited. */
 static void go_on(struct pull *pull)
@@ -152,7 +150,8 @@ static void run(struct pull *pull)
     struct kedge_manifest *const manifest = &pull->manifest;
     const struct kedge_manifest *const staged = &stage->manifest;
 
-    if (pull->asks_again && memcmp(manifest->id, pull->engine.manifest.id, sizeof manifest->id) == 0) {
+    if (pull->asks_again &&
+        memcmp(manifest->id, pull->engine.manifest.id, sizeof manifest->id) == 0) {
         go_on(pull);
         return;
     }
@@ -265,8 +264,7 @@ static bool collect(struct pull *pull)
     return true;
 }
 
-/* ---- the work ---------------------------------------------------------------------------------
- */
+/* ---- the work -------------------------------------------------------------------------------- */
 
 static uint8_t first_phase(const struct pull *pull)
 {

@@ -24,9 +24,9 @@ struct pull {
     struct kedge_stage *stage;
     struct kedge_pull engine;
     struct kedge_pull_source source;
-    uint8_t phase; /* enum pull_phase */
-    uint8_t again; /* what to ask for after PULL_RESTING */
-    uint8_t tries; /* without an answer */
+    uint8_t phase;   /* enum pull_phase */
+    uint8_t again;   /* what to ask for after PULL_RESTING */
+    uint8_t tries;   /* without an answer */
     bool asks_again; /* is it still the file that is staged? */
     uint32_t since_ms, wait_ms;
     struct kedge_manifest manifest;

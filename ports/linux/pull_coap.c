@@ -36,8 +36,7 @@ static int refuse(struct coap *coap, int error, const char *words)
     return error;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static bool option_of(const coap_pdu_t *pdu, coap_option_num_t number, struct kedge_bytes *value)
 {
@@ -144,8 +143,7 @@ static void on_failure(coap_session_t *session, const coap_pdu_t *sent,
                                           : "the server does not answer");
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static int resolve(const char *host, uint16_t port, coap_address_t *address)
 {

@@ -64,8 +64,9 @@ static int adopt_layout(struct state *state, const struct state_options *options
         (own = (char *)state_read_file(path, LAYOUT_FILE_MAX, &own_size, why)) == NULL) {
         return -1;
     }
-    if (options->layout != NULL && (given = (char *)state_read_file(options->layout, LAYOUT_FILE_MAX,
-                                                                    &given_size, why)) == NULL) {
+    if (options->layout != NULL &&
+        (given = (char *)state_read_file(options->layout, LAYOUT_FILE_MAX, &given_size, why)) ==
+            NULL) {
         goto out;
     }
     if (own != NULL && given != NULL &&
@@ -131,8 +132,8 @@ static int assemble(struct state *state, char *why)
 /* Check the layout on devices in memory before a file is made. */
 static int rehearse(struct state *state, const struct kedge_sim_part *parts, char *why)
 {
-    const struct kedge_flash flash[KEDGE_DEVICES] = {
-        {.geometry = parts[KEDGE_INTERNAL].geometry}, {.geometry = parts[KEDGE_EXTERNAL].geometry}};
+    const struct kedge_flash flash[KEDGE_DEVICES] = {{.geometry = parts[KEDGE_INTERNAL].geometry},
+                                                     {.geometry = parts[KEDGE_EXTERNAL].geometry}};
     struct kedge_pair pair;
     struct kedge_layout layout;
     return layout_file_build(&state->file, &flash[KEDGE_INTERNAL], &flash[KEDGE_EXTERNAL], &pair,
@@ -176,8 +177,8 @@ int state_open(struct state *state, const struct state_options *options, char *w
                                             .seed = options->seed};
     if (lock(state, options, why) != 0 || adopt_layout(state, options, why) != 0 ||
         layout_file_parts(&state->file, parts, why) != 0 || rehearse(state, parts, why) != 0 ||
-        keep_layout(options, why) != 0 ||
-        kedge_sim_board_open(&state->board, &config, why) != 0 || assemble(state, why) != 0) {
+        keep_layout(options, why) != 0 || kedge_sim_board_open(&state->board, &config, why) != 0 ||
+        assemble(state, why) != 0) {
         state_close(state);
         return -1;
     }

@@ -10,8 +10,8 @@ struct state_options {
     const char *directory;
     const char *layout; /* a layout file to adopt, NULL: the directory's own, or the default */
     uint64_t seed;
-    uint8_t time;     /* enum kedge_sim_time */
-    bool exclusive;   /* nobody else may have it open: the device, flash write, flash erase */
+    uint8_t time;   /* enum kedge_sim_time */
+    bool exclusive; /* nobody else may have it open: the device, flash write, flash erase */
 };
 
 #define STATE_EVENTS 256
@@ -34,8 +34,8 @@ struct state {
 int state_open(struct state *state, const struct state_options *options, char *why);
 
 /* A device in memory with the contents of two dumps (each not longer than its part; missing bytes
- * are erased; NULL: all are): for dumps that were read with a programmer. Time is modelled and costs
- * none. */
+ * are erased; NULL: all are): for dumps that were read with a programmer. Time is modelled and
+ * costs none. */
 int state_open_dumps(struct state *state, const char *layout, const char *internal,
                      const char *external, char *why);
 

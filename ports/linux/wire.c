@@ -28,7 +28,8 @@ int wire_open_udp(struct wire *wire, const char *address, char *why)
     wire->peer_fd = -1;
     wire->from.sin_family = AF_INET;
     wire->from.sin_port = htons((uint16_t)port);
-    if (length >= sizeof host || port > 65535 || (end != NULL && (*end != '\0' || end == colon + 1))) {
+    if (length >= sizeof host || port > 65535 ||
+        (end != NULL && (*end != '\0' || end == colon + 1))) {
         snprintf(why, WIRE_WHY, "--udp must be HOST:PORT, not %.100s", address);
         return -1;
     }

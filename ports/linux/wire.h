@@ -14,10 +14,10 @@ enum wire_kind { WIRE_UDP, WIRE_CONSOLE, WIRE_RAW, WIRE_BLE /* see ble_wire.h */
 
 struct wire {
     int fd;
-    int peer_fd;         /* pty: our own open end, so that a client may come and go; -1 */
-    uint8_t kind;        /* enum wire_kind */
-    const char *link;    /* pty: the symbolic link, removed at close */
-    uint32_t peer;       /* of the last message */
+    int peer_fd;             /* pty: our own open end, so that a client may come and go; -1 */
+    uint8_t kind;            /* enum wire_kind */
+    const char *link;        /* pty: the symbolic link, removed at close */
+    uint32_t peer;           /* of the last message */
     struct sockaddr_in from; /* UDP: where the last message came from */
     struct kedge_console console;
     struct kedge_raw raw;

@@ -8,7 +8,8 @@
 struct ble_line {
     /* Send all of it; may wait. 0, or negative: the line is dead. */
     int (*send)(void *ctx, struct kedge_bytes bytes);
-    /* Take what is there, without waiting: bytes put to `to`, 0: none; negative: the line is dead. */
+    /* Take what is there, without waiting: bytes put to `to`, 0: none; negative: the line is dead.
+     */
     int (*receive)(void *ctx, struct kedge_buf to);
     /* Return when bytes may have come, at the latest after so many milliseconds. */
     void (*wait)(void *ctx, uint32_t ms);

@@ -1,14 +1,13 @@
 /* LE Secure Connections make one key for both directions, so a bond is one record, whichever of
- * NimBLE's two objects is asked for. A subscription that was made once stays: a reply goes to whoever
- * asked, so remembering that it ended would cost an erase and win nothing [B-4]. */
+ * NimBLE's two objects is asked for. A subscription that was made once stays: a reply goes to
+ * whoever asked, so remembering that it ended would cost an erase and win nothing [B-4]. */
 #include "bonds.h"
 
 #include <string.h>
 
-
-#define MAGIC      0x444E424Bu /* "KBND" */
-#define RECORD     BONDS_RECORD
-#define RECORDS_AT 8
+#define MAGIC         0x444E424Bu /* "KBND" */
+#define RECORD        BONDS_RECORD
+#define RECORDS_AT    8
 
 #define HAS_IRK       1u
 #define AUTHENTICATED 2u
@@ -26,11 +25,11 @@ struct bond {
 static struct {
     struct bonds_place place;
     bool changed;
-    ble_addr_t met; /* who is connected */
+    ble_addr_t met;              /* who is connected */
     struct bond bond[BONDS_MAX]; /* the oldest first */
 } bonds;
 
-/* ---- kept --------------------------------------------------------------------------------------- */
+/* ---- kept ------------------------------------------------------------------------------------ */
 
 static void put(uint8_t *to, const struct bond *bond)
 {
@@ -98,14 +97,13 @@ unsigned bonds_count(void)
     return count;
 }
 
-/* ---- NimBLE's store ----------------------------------------------------------------------------- */
+/* ---- NimBLE's store -------------------------------------------------------------------------- */
 
 /* The bond with this peer; with any, the `skip`th. NULL: none. */
 static struct bond *find(const ble_addr_t *peer, unsigned skip)
 {
     for (unsigned i = 0; i < bonds_count(); i++) {
-        if (ble_addr_cmp(peer, BLE_ADDR_ANY) == 0 ||
-            ble_addr_cmp(peer, &bonds.bond[i].peer) == 0 ||
+        if (ble_addr_cmp(peer, BLE_ADDR_ANY) == 0 || ble_addr_cmp(peer, &bonds.bond[i].peer) == 0 ||
             ble_addr_cmp(peer, &bonds.bond[i].over_air) == 0) {
             if (skip-- == 0) {
                 return &bonds.bond[i];
@@ -182,8 +180,8 @@ static void write_security(const struct ble_store_value_sec *value, bool of_peer
     if (value->ltk_present) {
         bond->key_size = value->key_size;
         memcpy(bond->ltk, value->ltk, 16);
-        bond->flags = (uint8_t)((bond->flags & ~AUTHENTICATED) |
-                                (value->authenticated ? AUTHENTICATED : 0u));
+        bond->flags =
+            (uint8_t)((bond->flags & ~AUTHENTICATED) | (value->authenticated ? AUTHENTICATED : 0u));
     }
     if (of_peer && value->irk_present) {
         memcpy(bond->irk, value->irk, 16);

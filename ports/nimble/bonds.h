@@ -1,5 +1,5 @@
-/* Bonds: the keys shared with whoever paired. NimBLE asks for them by callbacks; a device keeps them
- * in its settings, behind the policies (FORMAT.md, "Bonds"), the host tool in a file. */
+/* Bonds: the keys shared with whoever paired. NimBLE asks for them by callbacks; a device keeps
+ * them in its settings, behind the policies (FORMAT.md, "Bonds"), the host tool in a file. */
 #ifndef KEDGE_NIMBLE_BONDS_H
 #define KEDGE_NIMBLE_BONDS_H
 
@@ -10,8 +10,8 @@
 #define BONDS_RECORD 56
 #define BONDS_STORED (8 + BONDS_MAX * BONDS_RECORD) /* bytes of all, as they are kept */
 
-/* Where they are kept. Load: 0 when `to` is filled. Store: 0, or an error; after a power cut the old
- * ones or the new ones. */
+/* Where they are kept. Load: 0 when `to` is filled. Store: 0, or an error; after a power cut the
+ * old ones or the new ones. */
 struct bonds_place {
     int (*load)(void *ctx, struct kedge_buf to);
     int (*store)(void *ctx, struct kedge_bytes bonds);

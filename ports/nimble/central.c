@@ -38,7 +38,7 @@ static void give_up(int status)
     central.state = CENTRAL_AWAY;
 }
 
-/* ---- preparing: MTU, service, characteristic, its descriptor, subscription ------------------------- */
+/* ---- preparing: MTU, service, characteristic, its descriptor, subscription ------------------- */
 
 static int on_subscribed(uint16_t link, const struct ble_gatt_error *error,
                          struct ble_gatt_attr *attribute, void *arg)
@@ -63,8 +63,8 @@ static int on_descriptor(uint16_t link, const struct ble_gatt_error *error, uint
     if (error->status == 0 && ble_uuid_u16(&descriptor->uuid.u) == CCCD && central.cccd == 0) {
         central.cccd = descriptor->handle;
     } else if (error->status != 0 && central.cccd != 0) {
-        const int status = ble_gattc_write_flat(link, central.cccd, notify, sizeof notify,
-                                                on_subscribed, NULL);
+        const int status =
+            ble_gattc_write_flat(link, central.cccd, notify, sizeof notify, on_subscribed, NULL);
         if (status != 0) {
             give_up(status);
         }
@@ -132,14 +132,15 @@ static void prepare(uint16_t link)
     }
 }
 
-/* ---- searching ------------------------------------------------------------------------------------ */
+/* ---- searching ------------------------------------------------------------------------------- */
 
 static bool is_target(const struct ble_gap_disc_desc *found)
 {
     char text[18];
     struct ble_hs_adv_fields fields;
     const uint8_t *a = found->addr.val;
-    snprintf(text, sizeof text, "%02X:%02X:%02X:%02X:%02X:%02X", a[5], a[4], a[3], a[2], a[1], a[0]);
+    snprintf(text, sizeof text, "%02X:%02X:%02X:%02X:%02X:%02X", a[5], a[4], a[3], a[2], a[1],
+             a[0]);
     if (strcasecmp(text, central.config->target) == 0) {
         return true;
     }
@@ -187,7 +188,7 @@ static void search(void)
     }
 }
 
-/* ---- events --------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static bool is_bonded(uint16_t link)
 {
@@ -226,7 +227,7 @@ static void on_disconnected(const struct ble_gap_event *event)
 static void on_secured(const struct ble_gap_event *event)
 {
     const int status = event->enc_change.status;
-    central.pairing = status == 0 ? CENTRAL_SECURED
+    central.pairing = status == 0                                        ? CENTRAL_SECURED
                       : status == BLE_HS_HCI_ERR(BLE_ERR_PINKEY_MISSING) ? CENTRAL_BOND_UNKNOWN
                                                                          : CENTRAL_PAIRING_FAILED;
     if (status != 0) {
@@ -237,9 +238,8 @@ static void on_secured(const struct ble_gap_event *event)
 static void on_passkey(const struct ble_gap_event *event)
 {
     struct ble_sm_io answer = {.action = event->passkey.params.action};
-    const int passkey = answer.action == BLE_SM_IOACT_INPUT
-                            ? central.config->passkey(central.config->ctx)
-                            : -1;
+    const int passkey =
+        answer.action == BLE_SM_IOACT_INPUT ? central.config->passkey(central.config->ctx) : -1;
     if (passkey >= 0) {
         answer.passkey = (uint32_t)passkey;
         (void)ble_sm_inject_io(event->passkey.conn_handle, &answer);
@@ -301,7 +301,7 @@ static void on_sync(void)
     central.state = CENTRAL_AWAY;
 }
 
-/* ---- for the program ------------------------------------------------------------------------------ */
+/* ---- for the program ------------------------------------------------------------------------- */
 
 void central_start(const struct central_config *config, const struct ble_line *line)
 {

@@ -7,11 +7,11 @@
 #include "bonds.h"
 
 enum central_state {
-    CENTRAL_WAKING,     /* the controller has not answered yet */
-    CENTRAL_AWAY,       /* no connection, none wanted */
-    CENTRAL_SEARCHING,  /* for the peripheral's advertisement */
+    CENTRAL_WAKING,    /* the controller has not answered yet */
+    CENTRAL_AWAY,      /* no connection, none wanted */
+    CENTRAL_SEARCHING, /* for the peripheral's advertisement */
     CENTRAL_CONNECTING,
-    CENTRAL_PREPARING,  /* MTU, service, subscription */
+    CENTRAL_PREPARING, /* MTU, service, subscription */
     CENTRAL_READY
 };
 
@@ -52,8 +52,8 @@ void central_disconnect(void);
 /* Pair, or encrypt with the key of the bond. */
 void central_pair(void);
 
-/* Send the next piece of a message, as long as the ATT MTU allows: bytes taken; 0: no room, poll and
- * call again, or the link has gone (see the state). */
+/* Send the next piece of a message, as long as the ATT MTU allows: bytes taken; 0: no room, poll
+ * and call again, or the link has gone (see the state). */
 size_t central_send(struct kedge_bytes rest);
 
 #endif

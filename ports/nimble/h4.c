@@ -3,7 +3,8 @@
  *     01 command  op16 len8     02 ACL data  handle16 len16     04 event  code8 len8
  *
  * NimBLE up to 1.4 calls its transport ble_hci_trans_*, from 1.5 on ble_transport_*; the two halves
- * at the end of this file. The build defines KEDGE_NIMBLE_TRANSPORT for a tree that has the latter. */
+ * at the end of this file. The build defines KEDGE_NIMBLE_TRANSPORT for a tree that has the latter.
+ */
 #include "h4.h"
 
 #include <string.h>
@@ -17,14 +18,14 @@
 #include "nimble/ble_hci_trans.h"
 #endif
 
-#define H4_COMMAND 1
-#define H4_DATA    2
-#define H4_EVENT   4
+#define H4_COMMAND              1
+#define H4_DATA                 2
+#define H4_EVENT                4
 
-#define EVENT_LE_META            0x3E
-#define LE_ADVERTISING           0x02
-#define LE_EXTENDED_ADVERTISING  0x0D
-#define DATA_MAX                 1024 /* of an ACL packet: no controller here has larger buffers */
+#define EVENT_LE_META           0x3E
+#define LE_ADVERTISING          0x02
+#define LE_EXTENDED_ADVERTISING 0x0D
+#define DATA_MAX                1024 /* of an ACL packet: no controller here has larger buffers */
 
 /* The two interfaces, as this file needs them. */
 static void *get_event(bool discardable);
@@ -35,9 +36,9 @@ static void deliver_data(struct os_mbuf *data);
 static struct {
     const struct ble_line *line;
     bool dead;
-    bool provided;  /* the body has its buffer, or will be dropped */
-    uint8_t type;   /* of the packet being received; 0: none */
-    uint8_t have;   /* bytes of head */
+    bool provided; /* the body has its buffer, or will be dropped */
+    uint8_t type;  /* of the packet being received; 0: none */
+    uint8_t have;  /* bytes of head */
     uint8_t head[4];
     uint16_t body;  /* bytes of the body still to come */
     uint16_t at;    /* bytes of the event so far */
@@ -179,7 +180,8 @@ static int send(const void *at, size_t size)
     return h4.dead ? BLE_ERR_HW_FAIL : 0;
 }
 
-/* A packet goes out in one piece: lines that keep packets apart (Linux's user channel) want that. */
+/* A packet goes out in one piece: lines that keep packets apart (Linux's user channel) want that.
+ */
 static int send_command(const uint8_t *command)
 {
     uint8_t packet[1 + 3 + 255] = {H4_COMMAND};
@@ -207,7 +209,7 @@ static void reset(const struct ble_line *line)
 
 #ifdef KEDGE_NIMBLE_TRANSPORT
 
-/* ---- NimBLE 1.5 and later: it has pools of its own ---------------------------------------------- */
+/* ---- NimBLE 1.5 and later: it has pools of its own ------------------------------------------- */
 
 void h4_start(const struct ble_line *line)
 {
@@ -255,15 +257,16 @@ void ble_transport_ll_init(void)
 
 #else
 
-/* ---- NimBLE up to 1.4: the transport brings the pools -------------------------------------------- */
+/* ---- NimBLE up to 1.4: the transport brings the pools ---------------------------------------- */
 
 #define BLOCK(size)  OS_ALIGN((size), OS_ALIGNMENT)
 #define EVENT_SIZE   BLOCK(MYNEWT_VAL(BLE_HCI_EVT_BUF_SIZE))
 #define COMMAND_SIZE BLOCK(BLE_HCI_TRANS_CMD_SZ)
-#define DATA_SIZE    BLOCK(MYNEWT_VAL(BLE_ACL_BUF_SIZE) + BLE_MBUF_MEMBLOCK_OVERHEAD + BLE_HCI_DATA_HDR_SZ)
-#define EVENTS       MYNEWT_VAL(BLE_HCI_EVT_HI_BUF_COUNT)
-#define REPORTS      MYNEWT_VAL(BLE_HCI_EVT_LO_BUF_COUNT)
-#define DATAS        MYNEWT_VAL(BLE_ACL_BUF_COUNT)
+#define DATA_SIZE                                                                                  \
+    BLOCK(MYNEWT_VAL(BLE_ACL_BUF_SIZE) + BLE_MBUF_MEMBLOCK_OVERHEAD + BLE_HCI_DATA_HDR_SZ)
+#define EVENTS  MYNEWT_VAL(BLE_HCI_EVT_HI_BUF_COUNT)
+#define REPORTS MYNEWT_VAL(BLE_HCI_EVT_LO_BUF_COUNT)
+#define DATAS   MYNEWT_VAL(BLE_ACL_BUF_COUNT)
 
 static struct {
     struct os_mempool events, reports, commands, datas;

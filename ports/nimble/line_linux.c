@@ -15,14 +15,14 @@
 #define STUCK_MS 5000 /* a controller that takes no byte for so long is gone */
 
 /* Of <bluetooth/hci.h>, which is BlueZ's and not on every machine. */
-#define PROTOCOL_HCI     1
-#define CHANNEL_USER     1
+#define PROTOCOL_HCI 1
+#define CHANNEL_USER 1
 struct hci_address {
     sa_family_t family;
     unsigned short device, channel;
 };
 
-/* ---- bytes ---------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static int send_all(void *ctx, struct kedge_bytes bytes)
 {
@@ -64,7 +64,7 @@ static uint32_t now_ms(void *ctx)
     return (uint32_t)((uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int open_tcp(const char *address, char *why)
 {
@@ -116,8 +116,9 @@ static int open_user_channel(const char *name, char *why)
         return fd;
     }
     snprintf(why, LINE_WHY, "cannot take %.20s: %s%s", name, strerror(errno),
-             errno == EBUSY   ? " (bring it down first: sudo hciconfig hciN down, or btmgmt power off)"
-             : errno == EPERM ? " (this needs root or CAP_NET_ADMIN)"
+             errno == EBUSY
+                 ? " (bring it down first: sudo hciconfig hciN down, or btmgmt power off)"
+             : errno == EPERM  ? " (this needs root or CAP_NET_ADMIN)"
              : errno == ENODEV ? " (there is no such adapter; see hciconfig)"
                                : "");
     if (fd >= 0) {

@@ -1,5 +1,6 @@
 /* Lines to a controller on Linux: TCP (a virtual controller, or any behind a bridge) and the HCI
- * user channel (the machine's own adapter, taken from the system for as long as the line is open). */
+ * user channel (the machine's own adapter, taken from the system for as long as the line is open).
+ */
 #ifndef KEDGE_NIMBLE_LINE_LINUX_H
 #define KEDGE_NIMBLE_LINE_LINUX_H
 

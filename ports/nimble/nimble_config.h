@@ -19,16 +19,16 @@
 #define MYNEWT_VAL_BLE_MAX_CONNECTIONS (2)
 
 /* ATT: writes and notifications of at most 498 - 3 bytes. */
-#define MYNEWT_VAL_BLE_ATT_PREFERRED_MTU       (498)
-#define MYNEWT_VAL_BLE_ATT_SVR_FIND_TYPE       (1)
-#define MYNEWT_VAL_BLE_ATT_SVR_INDICATE        (0)
-#define MYNEWT_VAL_BLE_ATT_SVR_READ_MULT       (0)
-#define MYNEWT_VAL_BLE_ATT_SVR_SIGNED_WRITE    (0)
-#define MYNEWT_VAL_BLE_ATT_SVR_QUEUED_WRITE    (0)
+#define MYNEWT_VAL_BLE_ATT_PREFERRED_MTU        (498)
+#define MYNEWT_VAL_BLE_ATT_SVR_FIND_TYPE        (1)
+#define MYNEWT_VAL_BLE_ATT_SVR_INDICATE         (0)
+#define MYNEWT_VAL_BLE_ATT_SVR_READ_MULT        (0)
+#define MYNEWT_VAL_BLE_ATT_SVR_SIGNED_WRITE     (0)
+#define MYNEWT_VAL_BLE_ATT_SVR_QUEUED_WRITE     (0)
 #define MYNEWT_VAL_BLE_ATT_SVR_MAX_PREP_ENTRIES (0)
-#define MYNEWT_VAL_BLE_GATT_INDICATE           (1) /* service changed */
-#define MYNEWT_VAL_BLE_L2CAP_COC_MAX_NUM       (0)
-#define MYNEWT_VAL_BLE_GATT_MAX_PROCS          (4)
+#define MYNEWT_VAL_BLE_GATT_INDICATE            (1) /* service changed */
+#define MYNEWT_VAL_BLE_L2CAP_COC_MAX_NUM        (0)
+#define MYNEWT_VAL_BLE_GATT_MAX_PROCS           (4)
 
 /* Pairing: LE Secure Connections only, with bonding. */
 #define MYNEWT_VAL_BLE_SM_MAX_PROCS      (2)
@@ -40,8 +40,8 @@
 #define MYNEWT_VAL_BLE_STORE_MAX_BONDS   (4)
 #define MYNEWT_VAL_BLE_STORE_MAX_CCCDS   (8)
 
-/* Buffers. While a command waits for the controller's answer, data packets of 251 bytes pile up: on a
- * radio a few, on a virtual one as many as four messages of 4 KB have. */
+/* Buffers. While a command waits for the controller's answer, data packets of 251 bytes pile up: on
+ * a radio a few, on a virtual one as many as four messages of 4 KB have. */
 #ifdef __linux__
 #define MYNEWT_VAL_MSYS_1_BLOCK_COUNT (96)
 #define MYNEWT_VAL_BLE_ACL_BUF_COUNT  (96)
@@ -66,12 +66,12 @@
 #define MYNEWT_VAL_BLE_TRANSPORT_HS__native            (1)
 
 /* No console: what matters is reported by events (ble.h). */
-#define MYNEWT_VAL_LOG_LEVEL            (255)
-#define MYNEWT_VAL_BLE_HS_LOG_LVL       (255)
-#define MYNEWT_VAL_BLE_HS_REQUIRE_OS    (0)
+#define MYNEWT_VAL_LOG_LEVEL               (255)
+#define MYNEWT_VAL_BLE_HS_LOG_LVL          (255)
+#define MYNEWT_VAL_BLE_HS_REQUIRE_OS       (0)
 #define MYNEWT_VAL_BLE_HS_STOP_ON_SHUTDOWN (0)
 
 #define MYNEWT_VAL_BLE_SVC_GAP_DEVICE_NAME ("Kedge")
-#define NIMBLE_CFG_CONTROLLER 0
+#define NIMBLE_CFG_CONTROLLER              0
 
 #endif

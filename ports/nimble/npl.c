@@ -22,7 +22,7 @@ void npl_start(const struct ble_line *line)
     npl.line = line;
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 struct ble_npl_eventq *nimble_port_get_dflt_eventq(void);
 
@@ -115,7 +115,7 @@ void ble_npl_event_set_arg(struct ble_npl_event *event, void *arg)
     event->arg = arg;
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 ble_npl_time_t ble_npl_time_get(void)
 {
@@ -149,7 +149,7 @@ void ble_npl_time_delay(ble_npl_time_t ticks)
     npl.line->wait(npl.line->ctx, ticks);
 }
 
-/* ---- timers ----------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static uint32_t left(const struct ble_npl_callout *callout, ble_npl_time_t now)
 {
@@ -204,7 +204,7 @@ void ble_npl_callout_set_arg(struct ble_npl_callout *callout, void *arg)
     callout->event.arg = arg;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 uint32_t npl_next_ms(void)
 {
@@ -233,7 +233,7 @@ void npl_run(void)
     }
 }
 
-/* ---- semaphores, mutexes, interrupts ------------------------------------------------------------ */
+/* ---- semaphores, mutexes, interrupts --------------------------------------------------------- */
 
 ble_npl_error_t ble_npl_sem_init(struct ble_npl_sem *sem, uint16_t tokens)
 {

@@ -16,23 +16,24 @@
 #include "services/gatt/ble_svc_gatt.h"
 #include "smp_uuid.h"
 
-#define NOBODY       BLE_HS_CONN_HANDLE_NONE
-#define ATT_MTU_MIN  23
-#define ADV_IDLE     160  /* x 0.625 ms: found at once by a scanning phone */
-#define ADV_SERVING  1600 /* the same while a central is served: only to tell others so */
-#define QUIET_MS     5000 /* without requests for so long: slow connection parameters again */
-#define SILENT_MS    30000 /* a central that said nothing for so long gives way to another */
-#define MTU_MS       2000 /* a central that has not exchanged the MTU so long after subscribing is asked */
+#define NOBODY      BLE_HS_CONN_HANDLE_NONE
+#define ATT_MTU_MIN 23
+#define ADV_IDLE    160   /* x 0.625 ms: found at once by a scanning phone */
+#define ADV_SERVING 1600  /* the same while a central is served: only to tell others so */
+#define QUIET_MS    5000  /* without requests for so long: slow connection parameters again */
+#define SILENT_MS   30000 /* a central that said nothing for so long gives way to another */
+#define MTU_MS                                                                                     \
+    2000 /* a central that has not exchanged the MTU so long after subscribing is asked */
 #define STOP_MS      500
-#define SPARE_BLOCKS 4    /* of NimBLE's memory that replies leave to everything else */
-#define NAME_SHORT   8    /* what fits behind flags and the 128-bit UUID */
+#define SPARE_BLOCKS 4 /* of NimBLE's memory that replies leave to everything else */
+#define NAME_SHORT   8 /* what fits behind flags and the 128-bit UUID */
 
 static struct {
     const struct peripheral_config *config;
     uint16_t link;
     uint16_t att_mtu;
     bool subscribed, fast, mtu_asked;
-    uint32_t last_ms;       /* of the last sign of life of the central */
+    uint32_t last_ms; /* of the last sign of life of the central */
     uint32_t subscribed_ms;
     uint8_t own_address_type;
     ble_addr_t peer;
@@ -40,7 +41,7 @@ static struct {
 
 static uint16_t value_handle;
 
-/* ---- events to the port -------------------------------------------------------------------------- */
+/* ---- events to the port ---------------------------------------------------------------------- */
 
 static void tell_of(enum peripheral_event_kind kind, int value, const uint8_t *peer)
 {
@@ -56,7 +57,7 @@ static void tell(enum peripheral_event_kind kind, int value)
     tell_of(kind, value, device.peer.val);
 }
 
-/* ---- connection parameters ----------------------------------------------------------------------- */
+/* ---- connection parameters ------------------------------------------------------------------- */
 
 /* 7.5 to 15 ms while requests come; 100 to 200 ms, three events skipped, when none do. The central
  * may refuse; then everything is as it was. */
@@ -78,7 +79,7 @@ static void note_life(void)
     }
 }
 
-/* ---- the SMP service ------------------------------------------------------------------------------ */
+/* ---- the SMP service ------------------------------------------------------------------------- */
 
 static int on_access(uint16_t link, uint16_t handle, struct ble_gatt_access_ctxt *access, void *arg)
 {
@@ -90,8 +91,8 @@ static int on_access(uint16_t link, uint16_t handle, struct ble_gatt_access_ctxt
         ble_hs_mbuf_to_flat(access->om, value, sizeof value, &size) != 0) {
         return BLE_ATT_ERR_UNLIKELY;
     }
-    const int result = kedge_gatt_write(device.config->gatt, link, ble_npl_time_get(),
-                                        kedge_bytes(value, size));
+    const int result =
+        kedge_gatt_write(device.config->gatt, link, ble_npl_time_get(), kedge_bytes(value, size));
     if (link == device.link) {
         note_life();
     }
@@ -104,20 +105,20 @@ static const struct ble_gatt_svc_def services[] = {
     {.type = BLE_GATT_SVC_TYPE_PRIMARY,
      .uuid = &smp_service.u,
      .characteristics =
-         (struct ble_gatt_chr_def[]){
-             {.uuid = &smp_characteristic.u,
-              .access_cb = on_access,
-              .val_handle = &value_handle,
-              .flags = BLE_GATT_CHR_F_WRITE_NO_RSP | BLE_GATT_CHR_F_NOTIFY},
-             {0}}},
+         (struct ble_gatt_chr_def[]){{.uuid = &smp_characteristic.u,
+                                      .access_cb = on_access,
+                                      .val_handle = &value_handle,
+                                      .flags = BLE_GATT_CHR_F_WRITE_NO_RSP | BLE_GATT_CHR_F_NOTIFY},
+                                     {0}}},
     {0},
 };
 
-/* ---- advertising ---------------------------------------------------------------------------------- */
+/* ---- advertising ----------------------------------------------------------------------------- */
 
 static int on_gap(struct ble_gap_event *event, void *arg);
 
-/* A controller that cannot advertise while it is connected refuses; then others just do not see us. */
+/* A controller that cannot advertise while it is connected refuses; then others just do not see us.
+ */
 static void advertise(void)
 {
     const bool serving = device.link != NOBODY;
@@ -145,7 +146,7 @@ static void advertise(void)
     (void)ble_gap_adv_start(device.own_address_type, NULL, BLE_HS_FOREVER, &params, on_gap, NULL);
 }
 
-/* ---- connections ---------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void serve(uint16_t link, const struct ble_gap_conn_desc *about)
 {
@@ -291,7 +292,7 @@ static int on_gap(struct ble_gap_event *event, void *arg)
     return 0;
 }
 
-/* ---- host ----------------------------------------------------------------------------------------- */
+/* ---- host ------------------------------------------------------------------------------------ */
 
 static void on_sync(void)
 {
@@ -346,7 +347,7 @@ void peripheral_start(const struct peripheral_config *config, const struct ble_l
     configure(config);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static uint32_t remaining(uint32_t since, uint32_t ms)
 {

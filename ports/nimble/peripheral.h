@@ -3,9 +3,9 @@
  *
  * A port calls, in its loop:
  *
- *     peripheral_poll()                    negative: the controller is gone: open a line, start again
- *     while kedge_gatt_message(gatt, &m):  peripheral_denied() ? deny : handle(m), kedge_gatt_reply()
- *         while !peripheral_send():        peripheral_poll(), wait
+ *     peripheral_poll()                    negative: the controller is gone: open a line, start
+ * again while kedge_gatt_message(gatt, &m):  peripheral_denied() ? deny : handle(m),
+ * kedge_gatt_reply() while !peripheral_send():        peripheral_poll(), wait
  *         kedge_gatt_release(gatt)
  *     peripheral_keep()                    when nothing else is to be done
  *     sleep until bytes come or peripheral_next_ms() is over
@@ -51,14 +51,14 @@ struct peripheral_config {
     uint16_t att_mtu;   /* 23..498 */
     uint8_t security;   /* enum peripheral_security */
     struct kedge_gatt *gatt;
-    struct kedge_region settings; /* where bonds live; flash NULL: they die with the power */
+    struct kedge_region settings;  /* where bonds live; flash NULL: they die with the power */
     uint32_t (*random)(void *ctx); /* for the passkey */
     void (*event)(void *ctx, const struct peripheral_event *event);
     void *ctx;
 };
 
-/* A new power-on: the host starts from nothing, the bonds are read. `config` and `line` must live on.
- * Waits for nothing; PERIPHERAL_READY comes out of a later poll. */
+/* A new power-on: the host starts from nothing, the bonds are read. `config` and `line` must live
+ * on. Waits for nothing; PERIPHERAL_READY comes out of a later poll. */
 void peripheral_start(const struct peripheral_config *config, const struct ble_line *line);
 
 /* Take what the controller sent, run what is due. Negative: the line is dead. */
@@ -78,7 +78,8 @@ bool peripheral_send(void);
 /* Who is served, for the agent: different for each central. */
 uint32_t peripheral_peer(void);
 
-/* Before a reset: tell the central, so that it need not find out by silence; up to half a second. */
+/* Before a reset: tell the central, so that it need not find out by silence; up to half a second.
+ */
 void peripheral_stop(void);
 
 /* Write a new bond to flash: an erase and a few programs of the settings. */

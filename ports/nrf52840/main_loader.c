@@ -1,5 +1,5 @@
-/* The small loader: strategy `swap`, one P-256 key, the MX25R64 of the nRF52840 DK by its table, the
- * default layout of PRODUCT.md. `make size` measures this program. */
+/* The small loader: strategy `swap`, one P-256 key, the MX25R64 of the nRF52840 DK by its table,
+ * the default layout of PRODUCT.md. `make size` measures this program. */
 #include "kedge/boot.h"
 #include "kedge/spinor.h"
 #include "loader_build.h"
@@ -7,9 +7,9 @@
 #include "nrf52840.h"
 #include "registers.h"
 
-#define PAGE NRF52840_PAGE
+#define PAGE       NRF52840_PAGE
 #define SLOT_PAGES 113u
-#define SPARES 2u
+#define SPARES     2u
 
 static struct kedge_flash external;
 static struct kedge_spinor nor;
@@ -18,7 +18,7 @@ static uint8_t unit[PAGE];
 static uint64_t state[(2040 + LOADER_STATE_MORE) / 8];
 
 static const struct kedge_pair pair = {
-    .primary = {.region = {&nrf52840_internal, 0xC000, SLOT_PAGES * PAGE},
+    .primary = {.region = {&nrf52840_internal, 0xC000, SLOT_PAGES *PAGE},
                 .unit = PAGE,
                 .units = SLOT_PAGES - 1,
                 .gap = SLOT_PAGES - 1,
@@ -49,7 +49,8 @@ static const struct kedge_boot_config config = {
     .state = {(uint8_t *)state, sizeof state},
 };
 
-/* To the image: its vector table gives stack and entry, as an application linked for MCUboot expects. */
+/* To the image: its vector table gives stack and entry, as an application linked for MCUboot
+ * expects. */
 static _Noreturn void jump(uint32_t entry)
 {
     SCB_VTOR = entry;

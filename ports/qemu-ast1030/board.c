@@ -77,8 +77,7 @@ int board_open(struct kedge_flash *internal, struct kedge_flash *external)
     return error;
 }
 
-/* ---- console ----------------------------------------------------------------------------------
- */
+/* ---- console --------------------------------------------------------------------------------- */
 
 /* With the ring full the bytes stay where they are, and QEMU keeps the rest. */
 static void on_uart(void)
@@ -115,8 +114,7 @@ void board_send(struct kedge_bytes bytes)
     }
 }
 
-/* ---- time and resets --------------------------------------------------------------------------
- */
+/* ---- time and resets ------------------------------------------------------------------------- */
 
 void board_interrupt(int number)
 {

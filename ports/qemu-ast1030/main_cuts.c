@@ -17,18 +17,18 @@
 #include "say.h"
 #include "smc.h"
 
-#define SECTOR       4096u
-#define SLOT         (6u * SECTOR)
-#define SPARES       (2u * SECTOR)
-#define PRIMARY      0xC000u
-#define JOURNAL      0x7D000u
-#define SETTINGS     0x7F000u
-#define SECTORS      16u   /* that a case can change: primary, journal, secondary with spares */
-#define WINDOWS      4096u /* program and erase calls of one run */
-#define BEFORE       16u   /* instructions around a call's start and end that are all cut */
-#define AFTER        64u
-#define LIFE         4u /* boots in which a device must have settled */
-#define IMAGE_MOST   (5u * SECTOR)
+#define SECTOR     4096u
+#define SLOT       (6u * SECTOR)
+#define SPARES     (2u * SECTOR)
+#define PRIMARY    0xC000u
+#define JOURNAL    0x7D000u
+#define SETTINGS   0x7F000u
+#define SECTORS    16u   /* that a case can change: primary, journal, secondary with spares */
+#define WINDOWS    4096u /* program and erase calls of one run */
+#define BEFORE     16u   /* instructions around a call's start and end that are all cut */
+#define AFTER      64u
+#define LIFE       4u /* boots in which a device must have settled */
+#define IMAGE_MOST (5u * SECTOR)
 
 enum scenario { SWAP, REVERT, SCENARIOS };
 static const char *const names[SCENARIOS] = {"swap", "revert"};
@@ -80,8 +80,7 @@ static struct kedge_boot_config config = {
     .state = {(uint8_t *)state, sizeof state},
 };
 
-/* ---- time and watchdog ------------------------------------------------------------------------
- */
+/* ---- time and watchdog ----------------------------------------------------------------------- */
 
 static void start_clock(void)
 {
@@ -127,8 +126,7 @@ static void disarm(void)
     smc_sends_bursts = true;
 }
 
-/* ---- flash: calls are noted, so that the cuts can be dense around them --------------------------
- */
+/* ---- flash: calls are noted, so that the cuts can be dense around them ----------------------- */
 
 /* In every run, so that all runs take the same time. */
 static int note(uint32_t from, int result)
@@ -192,8 +190,7 @@ static void open(void)
                                    .settings = {&flash[0], SETTINGS, 2 * SECTOR}};
 }
 
-/* ---- the sectors that a case may change ---------------------------------------------------------
- */
+/* ---- the sectors that a case may change ------------------------------------------------------ */
 
 static const struct kedge_flash *place(unsigned i, uint32_t *at)
 {
@@ -241,8 +238,7 @@ static void restore(enum scenario scenario)
     }
 }
 
-/* ---- what must be true
- * ---------------------------------------------------------------------------- */
+/* ---- what must be true ----------------------------------------------------------------------- */
 
 static uint32_t size_of(const uint8_t *image)
 {
@@ -353,8 +349,7 @@ static void settle(bool completed)
     }
 }
 
-/* ---- the walk
- * ------------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 static void run(void)
 {

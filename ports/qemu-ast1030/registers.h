@@ -47,19 +47,19 @@
 #define NVIC_DISABLE     REGISTER(0xE000E180)
 #define NVIC_CLEAR       REGISTER(0xE000E280)
 /* timer 1: counts down once a microsecond by the same clock as the watchdog */
-#define TIMER1_NOW     REGISTER(0x7E782000)
-#define TIMER1_RELOAD  REGISTER(0x7E782004)
-#define TIMERS_CONTROL REGISTER(0x7E782030)
-#define TIMERS_CLEAR   REGISTER(0x7E78203C)
-#define TIMER1_ON      3u /* on, 1 MHz */
+#define TIMER1_NOW      REGISTER(0x7E782000)
+#define TIMER1_RELOAD   REGISTER(0x7E782004)
+#define TIMERS_CONTROL  REGISTER(0x7E782030)
+#define TIMERS_CLEAR    REGISTER(0x7E78203C)
+#define TIMER1_ON       3u /* on, 1 MHz */
 
-#define SYSTICK_CONTROL  REGISTER(0xE000E010)
-#define SYSTICK_RELOAD   REGISTER(0xE000E014)
-#define SYSTICK_NOW      REGISTER(0xE000E018)
-#define SYSTICK_ON       7u /* by the processor's clock, with interrupt */
-#define CORE_MHZ         200u
-#define SCB_VTOR         REGISTER(0xE000ED08)
-#define SCB_AIRCR        REGISTER(0xE000ED0C)
-#define AIRCR_RESET      0x05FA0004u
+#define SYSTICK_CONTROL REGISTER(0xE000E010)
+#define SYSTICK_RELOAD  REGISTER(0xE000E014)
+#define SYSTICK_NOW     REGISTER(0xE000E018)
+#define SYSTICK_ON      7u /* by the processor's clock, with interrupt */
+#define CORE_MHZ        200u
+#define SCB_VTOR        REGISTER(0xE000ED08)
+#define SCB_AIRCR       REGISTER(0xE000ED0C)
+#define AIRCR_RESET     0x05FA0004u
 
 #endif

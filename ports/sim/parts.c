@@ -175,9 +175,8 @@ struct kedge_sim_part kedge_sim_small_external(uint32_t size, uint32_t erase_siz
 
 struct kedge_part_times kedge_sim_times_max(const struct kedge_sim_part *part)
 {
-    return (struct kedge_part_times){.erase_us = part->erase_max_us,
-                                     .page_us = part->page_max_us,
-                                     .byte_ns = part->byte_ns};
+    return (struct kedge_part_times){
+        .erase_us = part->erase_max_us, .page_us = part->page_max_us, .byte_ns = part->byte_ns};
 }
 
 struct kedge_part_times kedge_sim_times(const struct kedge_sim_part *part)

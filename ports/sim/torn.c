@@ -1,7 +1,8 @@
 /* What a torn program was to write, kept beside a device's file (FILE.torn): the same bits may be
  * programmed again there (the rule of check_byte), also by the next process, until the place is
  * erased. Records in the order in which it happened: u32 at, u32 size, the bytes; or, of what was
- * erased or put there by other hands, u32 at, u32 size | GONE. Native order, for this machine only. */
+ * erased or put there by other hands, u32 at, u32 size | GONE. Native order, for this machine only.
+ */
 #include <stdio.h>
 
 #include "inner.h"

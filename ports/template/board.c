@@ -7,8 +7,7 @@
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 
-/* ---- 1. Where everything lies ------------------------------------------------------------------
- */
+/* ---- 1. Where everything lies ---------------------------------------------------------------- */
 
 #define INTERNAL_SIZE   0x100000u
 #define INTERNAL_SECTOR 4096u /* smallest erase */
@@ -33,8 +32,7 @@ const struct kedge_part_times board_times[KEDGE_DEVICES] = {
     {.erase_us = 45000, .page_us = 400, .byte_ns = 1000},
 };
 
-/* ---- 2. Internal flash
- * --------------------------------------------------------------------------- */
+/* ---- 2. Internal flash ----------------------------------------------------------------------- */
 
 #define FLASH_BASE   0x00000000u /* where it is read */
 #define FLASH_UNLOCK REGISTER(0x40010000)
@@ -95,8 +93,7 @@ static const struct kedge_flash_ops flash_ops = {.read = flash_read,
                                                  .sync = flash_done,
                                                  .probe = flash_done};
 
-/* ---- 3. SPI bus of the external flash
- * ------------------------------------------------------------ */
+/* ---- 3. SPI bus of the external flash -------------------------------------------------------- */
 
 #define SPI_DATA   REGISTER(0x40020000) /* write: send a byte; read: the byte that came with it */
 #define SPI_BUSY   REGISTER(0x40020004)
@@ -157,8 +154,7 @@ int board_open(struct kedge_flash *internal, struct kedge_flash *external)
     return error;
 }
 
-/* ---- 4. Console
- * ------------------------------------------------------------------------------------ */
+/* ---- 4. Console ------------------------------------------------------------------------------ */
 
 #define UART_DATA     REGISTER(0x40030000)
 #define UART_HAS_DATA REGISTER(0x40030004)
@@ -199,8 +195,7 @@ void board_send(struct kedge_bytes bytes)
     }
 }
 
-/* ---- 5. Start, time, watchdog, resets
- * -------------------------------------------------------------- */
+/* ---- 5. Start, time, watchdog, resets -------------------------------------------------------- */
 
 #define CORE_KHZ        64000u
 #define NVIC_ENABLE     REGISTER(0xE000E100)

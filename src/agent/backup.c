@@ -26,8 +26,8 @@ static void set(struct kedge_backup_copy *copy, unsigned i)
     copy->have[i / 8] |= (uint8_t)(1u << (i % 8));
 }
 
-/* Never during a trial: the backup is the image to revert to. Nothing in plain where the policy says
- * so: the loader encrypts what it saves. */
+/* Never during a trial: the backup is the image to revert to. Nothing in plain where the policy
+ * says so: the loader encrypts what it saves. */
 static bool may_copy(const struct kedge_agent *agent)
 {
     const struct kedge_boot_report *const boot = agent->config->boot;
@@ -81,7 +81,8 @@ static void read_cells(struct kedge_agent *agent, uint32_t record)
     }
 }
 
-/* A record of this power-on: what has its cell keeps it. The head last: it gives cells a meaning. */
+/* A record of this power-on: what has its cell keeps it. The head last: it gives cells a meaning.
+ */
 static int open_record(struct kedge_agent *agent, uint32_t record)
 {
     const struct kedge_slot *const slot = slot_of(agent);

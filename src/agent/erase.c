@@ -11,8 +11,8 @@ static void note_fresh(struct kedge_agent *agent, uint32_t at)
     }
 }
 
-/* Blank sectors are skipped: an upload erases every sector it writes whatever it reads, but for those
- * that were erased here. */
+/* Blank sectors are skipped: an upload erases every sector it writes whatever it reads, but for
+ * those that were erased here. */
 static int erase_one(struct kedge_agent *agent, uint32_t at, bool *blank)
 {
     const struct kedge_region *const region = &kedge_agent_secondary(agent)->region;

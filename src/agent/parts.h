@@ -72,7 +72,8 @@ bool kedge_backup_idle(struct kedge_agent *agent);
 /* Verify the image at `base` of slot 1 as the loader will; 0 or a status with words. */
 int kedge_agent_check_candidate(struct kedge_agent *agent, uint8_t base);
 
-/* An upload has ended that said it was encrypted. With policy confidential, one that is not (imgtool
+/* An upload has ended that said it was encrypted. With policy confidential, one that is not
+ * (imgtool
  * --clear) is known only now: it is erased and refused. */
 int kedge_agent_check_secret(struct kedge_agent *agent);
 

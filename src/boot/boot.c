@@ -30,8 +30,7 @@ static uint8_t answer(bool yes)
     return (uint8_t)(KEDGE_NO + yes);
 }
 
-/* ---- questions --------------------------------------------------------------------------------
- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static void ask_alive(struct loader *l)
 {
@@ -118,8 +117,7 @@ static int find_candidate(struct loader *l)
     return (int)verdict;
 }
 
-/* ---- actions ----------------------------------------------------------------------------------
- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 /* The facts that the plan tells; those that a change of it or of the secondary makes stale. */
 static void forget(struct loader *l)
@@ -188,7 +186,8 @@ static int do_run(struct loader *l)
     l->facts.failed = rc != 0;
     if (rc == 0) {
         l->report->reason = reason_of(type);
-        if (type != KEDGE_TYPE_INSTALL) /* there it says why; else it was said of a half-done copy */
+        /* INSTALL's says why; any other was said of a half-done copy */
+        if (type != KEDGE_TYPE_INSTALL)
             l->report->verdict = KEDGE_IMAGE_GOOD;
         if (l->engine.checked)
             note_primary(l, KEDGE_PRIMARY_NEW);
@@ -378,8 +377,7 @@ static void act(struct loader *l, enum kedge_action action)
         ask_alive(l);
 }
 
-/* ---- the boot ---------------------------------------------------------------------------------
- */
+/* ---- the boot -------------------------------------------------------------------------------- */
 
 static struct loader *prepare(const struct kedge_boot_config *config,
                               struct kedge_boot_report *report)

@@ -35,8 +35,8 @@ int kedge_settings_open(struct kedge_journal *journal, const struct kedge_region
     return rc;
 }
 
-KEDGE_APART void kedge_policy_load(const struct kedge_region *settings, const struct kedge_policy *defaults,
-                       struct kedge_policy *policy)
+KEDGE_APART void kedge_policy_load(const struct kedge_region *settings,
+                                   const struct kedge_policy *defaults, struct kedge_policy *policy)
 {
     struct kedge_journal journal;
     uint8_t body[KEDGE_SETTINGS_BODY];

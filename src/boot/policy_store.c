@@ -84,7 +84,8 @@ int kedge_settings_store(const struct kedge_region *settings, struct kedge_bytes
 
     KEDGE_ASSERT(kept.size <= KEDGE_SETTINGS_KEPT);
     const int rc = open_whole(&journal, settings, kedge_buf(body, sizeof body));
-    if (rc != 0 || (journal.sealed && memcmp(body + KEDGE_SETTINGS_BODY, kept.at, kept.size) == 0)) {
+    if (rc != 0 ||
+        (journal.sealed && memcmp(body + KEDGE_SETTINGS_BODY, kept.at, kept.size) == 0)) {
         return rc;
     }
     memcpy(body + KEDGE_SETTINGS_BODY, kept.at, kept.size);

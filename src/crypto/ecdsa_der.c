@@ -1,5 +1,5 @@
-/* DER of ECDSA signatures; every byte hostile. A key is the board's own and of one possible form, so
- * only its length is looked at. */
+/* DER of ECDSA signatures; every byte hostile. A key is the board's own and of one possible form,
+ * so only its length is looked at. */
 #include "crypto/ecdsa_der.h"
 
 #include <string.h>
@@ -49,7 +49,8 @@ const uint8_t *kedge_ecdsa_unpack(size_t size, size_t key_size, struct kedge_byt
     if (at != NULL) {
         at = take_integer(at, end, size, raw + size);
     }
-    if (at != end || !kedge_all(kedge_bytes(end, (size_t)(signature.at + signature.size - end)), 0)) {
+    if (at != end ||
+        !kedge_all(kedge_bytes(end, (size_t)(signature.at + signature.size - end)), 0)) {
         return NULL;
     }
     return key.at + key_size - 2 * size;

@@ -5,8 +5,8 @@
 
 #define POINT 32
 
-static int open(const struct kedge_hash *hash, const struct kedge_device_key *key,
-                struct kedge_bytes info, struct kedge_bytes wrapped, struct kedge_buf content)
+static int open_with(const struct kedge_hash *hash, const struct kedge_device_key *key,
+                     struct kedge_bytes info, struct kedge_bytes wrapped, struct kedge_buf content)
 {
     uint8_t shared[32];
 
@@ -29,13 +29,13 @@ static int open(const struct kedge_hash *hash, const struct kedge_device_key *ke
 static int unwrap(const struct kedge_device_key *key, struct kedge_bytes info,
                   struct kedge_bytes wrapped, struct kedge_buf content)
 {
-    return open(&kedge_sha256, key, info, wrapped, content);
+    return open_with(&kedge_sha256, key, info, wrapped, content);
 }
 
 static int unwrap_sha512(const struct kedge_device_key *key, struct kedge_bytes info,
                          struct kedge_bytes wrapped, struct kedge_buf content)
 {
-    return open(&kedge_sha512, key, info, wrapped, content);
+    return open_with(&kedge_sha512, key, info, wrapped, content);
 }
 
 const struct kedge_wrapping kedge_wrap_x25519 = {

@@ -197,7 +197,7 @@ struct kedge_counts kedge_recorder_total(const struct kedge_recorder *recorder, 
 const char *kedge_phase_text(uint8_t phase)
 {
     static const char text[KEDGE_PHASES][9] = {"boot", "validate", "swap",
-                                              "idle", "download", "decode"};
+                                               "idle", "download", "decode"};
 
     return phase < KEDGE_PHASES ? text[phase] : "unknown";
 }

@@ -2,7 +2,8 @@
  * and aligned, so no driver checks again. */
 #include "kedge/flash.h"
 
-/* 0 when [at, at + size) lies inside the region and both are multiples of what the operation needs. */
+/* 0 when [at, at + size) lies inside the region and both are multiples of what the operation needs.
+ */
 enum operation { READ, PROGRAM, ERASE };
 
 static int check(const struct kedge_region *region, uint32_t at, size_t size,

@@ -150,8 +150,8 @@ static int program(void *ctx, uint32_t at, struct kedge_bytes from)
 
         if (size > from.size)
             size = (uint32_t)from.size;
-        error = kedge_spinor_post(nor, PROGRAM, at, kedge_bytes(from.at, size),
-                                  nor->part->page_max_us);
+        error =
+            kedge_spinor_post(nor, PROGRAM, at, kedge_bytes(from.at, size), nor->part->page_max_us);
         if (error != 0)
             return error;
         at += size;
@@ -195,8 +195,8 @@ static int check_id(const struct kedge_spinor *nor)
 }
 
 /* The MX25R wakes in low-power mode. Configuration register 1 holds a bit that can be set only
- * once in the chip's life, so what was read is written back only when two readings agree. Failing is
- * no error: the chip is slow, and the time limits cover that. */
+ * once in the chip's life, so what was read is written back only when two readings agree. Failing
+ * is no error: the chip is slow, and the time limits cover that. */
 static void set_high_performance(struct kedge_spinor *nor)
 {
     static const uint8_t command = WRITE_STATUS;

@@ -125,7 +125,7 @@ int kedge_tlv_next(struct kedge_tlv_walk *walk, struct kedge_tlv *tlv)
         walk->source->read(walk->source->ctx, walk->at, kedge_buf(head, sizeof(head)));
 
     if (error != 0) {
-        return error;
+        return error < 0 ? error : KEDGE_E_IO; /* what is positive says that there is one */
     }
     tlv->type = kedge_le16(head);
     tlv->size = kedge_le16(head + 2);
@@ -163,7 +163,7 @@ int kedge_image_hash(const struct kedge_source *source, const struct kedge_image
 {
     static const uint8_t sizes[] = {32, 48, 64};
 
-    for (uint16_t i = 0; i < sizeof(sizes); i++) {
+    for (size_t i = 0; i < sizeof(sizes); i++) {
         struct kedge_tlv tlv;
         const int size = kedge_tlv_find(source, image, (uint16_t)(KEDGE_TLV_SHA256 + i),
                                         kedge_buf(digest, sizes[i]), &tlv);

@@ -21,8 +21,8 @@
 #define KEDGE_TLV_DEPENDENCY  0x40u
 #define KEDGE_TLV_COUNTER     0x50u
 
-/* The 32 bytes of a header into the fields that come from it, of an image that may have `most` bytes:
- * GOOD, ABSENT, BAD_HEADER, TOO_LARGE. */
+/* The 32 bytes of a header into the fields that come from it, of an image that may have `most`
+ * bytes: GOOD, ABSENT, BAD_HEADER, TOO_LARGE. */
 enum kedge_verdict kedge_header_decode(const uint8_t *header, uint32_t most,
                                        struct kedge_image *image);
 

@@ -114,6 +114,7 @@ KEDGE_APART enum kedge_verdict kedge_pass_hashed(struct kedge_pass *pass, const 
     struct kedge_hash_state state;
 
     pass->at = 0;
+    /* cppcheck-suppress uninitvar ; start() fills it */
     pass->state = pass->verify->look_only ? NULL : &state;
     pass->hash->start(&state);
     if (lead_size != 0) {

@@ -1,4 +1,5 @@
-/* The message of a pure signature: the image once more. Linked only with a key type that has them. */
+/* The message of a pure signature: the image once more. Linked only with a key type that has them.
+ */
 #include "image/parts.h"
 
 /* Both digests must fit, so flash that reads differently by accident is caught; flash that lies on
@@ -14,5 +15,6 @@ int kedge_message_digest(const void *message, struct kedge_bytes lead, uint8_t *
     };
 
     again.tap = NULL;
-    return kedge_pass_hashed(&pass, lead.at, lead.size, digest) == KEDGE_IMAGE_GOOD ? 0 : KEDGE_E_IO;
+    return kedge_pass_hashed(&pass, lead.at, lead.size, digest) == KEDGE_IMAGE_GOOD ? 0
+                                                                                    : KEDGE_E_IO;
 }

@@ -164,8 +164,10 @@ static const char *const os_words[] = {
 };
 
 static const char *const kedge_words[] = {
-    [1] = "the device reports an unknown error", [2] = "there is no such policy key",
-    [3] = "the key has no such value",           [4] = "the device cannot store it",
+    [1] = "the device reports an unknown error",
+    [2] = "there is no such policy key",
+    [3] = "the key has no such value",
+    [4] = "the device cannot store it",
     [5] = "the device's history cannot be read",
     [16] = "the manifest or chunk is malformed",
     [17] = "the file does not fit into the staging region",

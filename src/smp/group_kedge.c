@@ -301,7 +301,8 @@ static const struct kedge_smp_command commands[] = {
 
 static int to_v1(int code)
 {
-    return code == NO_SUCH_KEY || code == NO_SUCH_VALUE ? KEDGE_SMP_EINVAL : kedge_stage_to_v1(code);
+    return code == NO_SUCH_KEY || code == NO_SUCH_VALUE ? KEDGE_SMP_EINVAL
+                                                        : kedge_stage_to_v1(code);
 }
 
 const struct kedge_smp_group kedge_smp_kedge = {64, "kedge", commands, COUNT(commands), to_v1};

@@ -123,7 +123,7 @@ int kedge_stage_on_begin(struct kedge_smp_call *call)
 {
     struct kedge_stage *const stage = stage_of(call);
     struct kedge_manifest manifest = {0};
-    struct kedge_bytes id, check, kind;
+    struct kedge_bytes id = {0}, check = {0}, kind = {0};
     uint32_t check_size = 0;
     enum { ID, SIZE, CHUNK, CHECK, CHECK_SIZE, KIND };
     const struct kedge_smp_field fields[] = {

@@ -53,8 +53,8 @@ void kedge_budget_of(const struct kedge_layout *layout, const struct kedge_strat
     /* save: written and read back over the bus */
     const uint32_t save = saves ? ex.erase + ex.program + 2 * ex.bus : 0;
     /* in one step, the bus is busy while the internal flash is */
-    const uint32_t step = both ? larger(in.erase + in.program, ex.erase + ex.program) + 4 * ex.bus
-                               : load + save;
+    const uint32_t step =
+        both ? larger(in.erase + in.program, ex.erase + ex.program) + 4 * ex.bus : load + save;
     const uint32_t mark = 2 * RECORD_WORDS * times[KEDGE_INTERNAL].page_us;
     const uint32_t journal = take_over(layout, &times[KEDGE_INTERNAL]);
     /* the candidate is read (a revert reads the old image), mailbox and old header are erased, the
@@ -67,9 +67,8 @@ void kedge_budget_of(const struct kedge_layout *layout, const struct kedge_strat
         .update_ms = (uint32_t)((around + (uint64_t)k * (step + mark) + save) / 1000u),
         /* a log that is full is renewed behind the copy that it logs */
         .feed_ms = ((both ? step + save : larger(load, save)) + journal + ex.erase) / 1000u,
-        .erases_internal = (k + 1) * in.sectors +
-                           2 * (layout->journal.size / 2 /
-                                layout->journal.flash->geometry.erase_size),
+        .erases_internal = (k + 1) * in.sectors + 2 * (layout->journal.size / 2 /
+                                                       layout->journal.flash->geometry.erase_size),
         .erases_external = (saves ? k + 2 : 1) * ex.sectors,
         .erases_sector = strategy->sparse == KEDGE_METHOD_INPLACE && k > 3 ? k / 2 : 1,
     };

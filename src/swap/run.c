@@ -57,8 +57,7 @@ int kedge_engine_log(struct kedge_engine *engine, unsigned kind, unsigned value)
     return kedge_journal_take_over(&engine->journal);
 }
 
-/* ---- one unit ---------------------------------------------------------------------------------
- */
+/* ---- one unit -------------------------------------------------------------------------------- */
 
 /* Flip the one bit whose syndrome explains a wrong CRC. A bit p places before the end changes the
  * CRC by the polynomial shifted p times. */
@@ -191,8 +190,7 @@ bool kedge_engine_no_mail(struct kedge_engine *engine)
     return kedge_engine_holds(engine, slot, kedge_engine_gap(slot));
 }
 
-/* ---- authenticating ---------------------------------------------------------------------------
- */
+/* ---- authenticating -------------------------------------------------------------------------- */
 
 /* Bytes as they were hashed: CRC tables and equality come from these and no others. The unhashed
  * TLVs are read a second time: a bit that flipped on the bus in one of them would pass the
@@ -252,8 +250,7 @@ enum kedge_verdict kedge_engine_look(struct kedge_engine *engine, unsigned name,
     return verdict;
 }
 
-/* ---- the primary's trailer --------------------------------------------------------------------
- */
+/* ---- the primary's trailer ------------------------------------------------------------------- */
 
 /* The sector of the primary's trailer into the unit buffer. */
 static void compose(struct kedge_engine *engine, unsigned type, bool image_ok)
@@ -302,8 +299,7 @@ int kedge_engine_trailer(struct kedge_engine *engine, unsigned type)
     return kedge_engine_store(engine, slot, at, slot->max_align);
 }
 
-/* ---- the program ------------------------------------------------------------------------------
- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 /* Results of a step: done and to be logged, nothing to log, or an error. */
 #define DONE    1

@@ -78,9 +78,9 @@ static void begin(struct kedge_engine *engine)
     unsigned pc = 0;
     while (!found && pc < last)
         found = kedge_step(plan, ++pc, &first);
-    engine->hollow = found && pc % 3 == 1 && plan[KEDGE_PLAN_METHOD] <= KEDGE_METHOD_INPLACE &&
-                     kedge_region_erase(&slot->region, kedge_slot_unit_at(slot, first.to),
-                                        slot->unit) == 0;
+    engine->hollow =
+        found && pc % 3 == 1 && plan[KEDGE_PLAN_METHOD] <= KEDGE_METHOD_INPLACE &&
+        kedge_region_erase(&slot->region, kedge_slot_unit_at(slot, first.to), slot->unit) == 0;
 }
 
 /* The unit buffer goes to where an erase was posted. */

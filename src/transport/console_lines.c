@@ -36,7 +36,8 @@ size_t kedge_console_lines_next(struct kedge_console_lines *lines, uint8_t *line
     if (lines->at >= total) {
         return 0;
     }
-    memcpy(line, lines->at == 0 ? "\x06\x09" : "\x04\x14", 2);
+    line[0] = lines->at == 0 ? 0x06 : 0x04;
+    line[1] = lines->at == 0 ? 0x09 : 0x14;
     size = 2;
     for (size_t end = lines->at + LINE_BYTES; lines->at < end && lines->at < total;) {
         uint8_t group[3];

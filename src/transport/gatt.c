@@ -3,9 +3,9 @@
 
 #include "kedge/transport.h"
 
-#define HEADER      8
-#define NO_REQUEST  0xE1 /* bits of the first byte that are 0 in every request */
-#define ATT_WRITE   3    /* bytes of an ATT packet that are not value */
+#define HEADER     8
+#define NO_REQUEST 0xE1 /* bits of the first byte that are 0 in every request */
+#define ATT_WRITE  3    /* bytes of an ATT packet that are not value */
 
 void kedge_gatt_start(struct kedge_gatt *gatt, struct kedge_buf memory, uint8_t count)
 {

@@ -49,8 +49,8 @@ static void disarm(uint64_t seed, uint8_t weak)
 /* A backup scenario without its candidate's request: P runs, B holds nothing or another image. */
 static void begin(const char *name, bool other)
 {
-    static const struct scenario plain = {
-        "backup copied ahead", &kedge_backup, 2, 0, 3, 3, ~(uint64_t)0, ASK_TEST, false};
+    static const struct scenario plain = {"backup copied ahead", &kedge_backup, 2,    0, 3, 3,
+                                          ~(uint64_t)0,          ASK_TEST,      false};
     const struct kedge_sim_hooks hooks = {.cut = on_cut, .trace = on_trace};
     static struct device_image another;
     const struct device_image_spec spec = {.size = 3 * 512 - 40, .major = 9};

@@ -1,6 +1,6 @@
-/* If this fails, a device cannot say afterwards what happened to it: an update that was cut, refused
- * or waits for a dead chip leaves no record, a wrong one, or one at each boot. What it says is
- * compared with the simulator's own log. */
+/* If this fails, a device cannot say afterwards what happened to it: an update that was cut,
+ * refused or waits for a dead chip leaves no record, a wrong one, or one at each boot. What it says
+ * is compared with the simulator's own log. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,8 +176,8 @@ static bool has_refusal(void)
     return false;
 }
 
-/* A cut anywhere in a refusing boot does not lose its record. (In the erase of the mailbox it leaves
- * what the next boot clears as a torn request, a record of its own.) */
+/* A cut anywhere in a refusing boot does not lose its record. (In the erase of the mailbox it
+ * leaves what the next boot clears as a torn request, a record of its own.) */
 static void test_a_refusal_survives_cuts(void **state)
 {
     (void)state;

@@ -44,8 +44,8 @@ static void start_agent(void)
 /* A device whose request waits in the mailbox; the boot is still to come. */
 static void begin(void)
 {
-    static const struct scenario s = {"hold", &kedge_swap, 2, 0, 2, 2, ~(uint64_t)0, ASK_TEST,
-                                      false};
+    static const struct scenario s = {"hold", &kedge_swap,  2,        0,    2,
+                                      2,      ~(uint64_t)0, ASK_TEST, false};
     const struct kedge_sim_hooks hooks = {.cut = on_cut};
     scenario_prepare(&s);
     kedge_sim_hooks(device.sim, &hooks);
@@ -196,10 +196,8 @@ static void test_keep_keeps_a_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hold_and_release),
-        cmocka_unit_test(test_cuts_while_counting),
-        cmocka_unit_test(test_the_board_decides),
-        cmocka_unit_test(test_a_locked_hold),
+        cmocka_unit_test(test_hold_and_release),     cmocka_unit_test(test_cuts_while_counting),
+        cmocka_unit_test(test_the_board_decides),    cmocka_unit_test(test_a_locked_hold),
         cmocka_unit_test(test_keep_keeps_a_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,8 +290,7 @@ static void settle(struct world *w, uint8_t weak, uint64_t seed)
     assert_int_equal(kedge_sim_operations(w->sim) == 0 || w->journal.sealed, 1);
 }
 
-/* ---- every operation, then every operation of the recovery -------------------------------------
- */
+/* ---- every operation, then every operation of the recovery ----------------------------------- */
 
 static const struct work first = {.steps = 2, .replans = 1, .jumps = true};
 static const struct work second = {.steps = 1, .replans = 0, .jumps = true};
@@ -402,8 +401,7 @@ static void every_cut_then_quiet_boots(void **state)
     assert_int_equal(third_writes, 0);
 }
 
-/* ---- random lives -----------------------------------------------------------------------------
- */
+/* ---- random lives ---------------------------------------------------------------------------- */
 
 static unsigned long number_from(const char *name, unsigned long otherwise)
 {

@@ -1,9 +1,9 @@
 /* If this fails, a power cut at some place of a real layout (slots of 113 sectors of 4 KiB, the
  * nRF52840's words, the MX25R64's pages) loses an image or boots the wrong one. Cut are: every
- * erase, every page of the external chip, every word of journal and trailer, and of each unit of the
- * primary the first, the last and one word between; each place with one kind of cut in turn. By
- * default every third place; KEDGE_PRODUCT=n takes every n-th (1: all), KEDGE_SEED says from which on.
- * KEDGE_EXHAUSTIVE=1: places are all words. */
+ * erase, every page of the external chip, every word of journal and trailer, and of each unit of
+ * the primary the first, the last and one word between; each place with one kind of cut in turn. By
+ * default every third place; KEDGE_PRODUCT=n takes every n-th (1: all), KEDGE_SEED says from which
+ * on. KEDGE_EXHAUSTIVE=1: places are all words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,8 @@ static double slowest;
     do {                                                                                           \
         if (!(holds))                                                                              \
             fail_msg("%s: %s (booted %u, reason %u) %s", where, #holds,                            \
-                     device.report.version.major, device.report.reason, device_violation(&device)); \
+                     device.report.version.major, device.report.reason,                            \
+                     device_violation(&device));                                                   \
     } while (0)
 
 enum what { SWAP, REVERT, PERMANENT };
@@ -42,13 +43,16 @@ static const struct product {
     const struct kedge_strategy *strategy;
     enum what what;
 } products[] = {
-    {"swap", &kedge_swap, SWAP},           {"swap, revert", &kedge_swap, REVERT},
-    {"overwrite", &kedge_overwrite, PERMANENT}, {"backup", &kedge_backup, SWAP},
-    {"backup, revert", &kedge_backup, REVERT},  {"serial", &kedge_swap_serial, SWAP},
+    {"swap", &kedge_swap, SWAP},
+    {"swap, revert", &kedge_swap, REVERT},
+    {"overwrite", &kedge_overwrite, PERMANENT},
+    {"backup", &kedge_backup, SWAP},
+    {"backup, revert", &kedge_backup, REVERT},
+    {"serial", &kedge_swap_serial, SWAP},
 };
 static const struct product *product;
 
-/* ---- the places ------------------------------------------------------------------------------- */
+/* ---- the places ------------------------------------------------------------------------------ */
 
 #define PLACES 200000u
 static uint32_t places[PLACES];
@@ -75,7 +79,7 @@ static void on_trace(void *ctx, const struct kedge_sim_event *event)
         places[place_count++] = event->number;
 }
 
-/* ---- the device ------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void on_cut(void *ctx)
 {
@@ -189,8 +193,8 @@ static void sweep(const struct product *p, uint32_t stride)
         cut_at(places[i], last, kind % CUT_KINDS, kind / CUT_KINDS % 2);
     kedge_sim_snapshot_free(start);
     device_close(&device);
-    print_message("%-16s %6u operations, %6u places, %7llu runs, %.0f s\n", p->name, last, place_count,
-                  (unsigned long long)(runs - before), now() - begun);
+    print_message("%-16s %6u operations, %6u places, %7llu runs, %.0f s\n", p->name, last,
+                  place_count, (unsigned long long)(runs - before), now() - begun);
 }
 
 static void test_cuts_on_a_real_layout(void **state)

@@ -209,8 +209,9 @@ static void test_old_image_gone(void **state)
     }
 }
 
-/* The running image has decayed in the internal flash, and an update is asked for: the good candidate
- * boots, and goes on booting when nobody confirms it, for there is no good image to go back to. */
+/* The running image has decayed in the internal flash, and an update is asked for: the good
+ * candidate boots, and goes on booting when nobody confirms it, for there is no good image to go
+ * back to. */
 static void test_update_of_a_decayed_image(void **state)
 {
     (void)state;

@@ -7,7 +7,8 @@
 #include "kedge/journal.h"
 #include "kedge/policy.h"
 
-#define SECTOR 4096 /* KEDGE_JOURNAL_SECTOR_MIN: less has no room for a log at the largest write block */
+#define SECTOR                                                                                     \
+    4096 /* KEDGE_JOURNAL_SECTOR_MIN: less has no room for a log at the largest write block */
 
 void kedge_trap(void)
 {

@@ -1,11 +1,11 @@
-/* Kinds of cut that sweeps go through: before, after, and inside with each that a torn program and a
- * torn erase may leave (an operation is one of both). */
+/* Kinds of cut that sweeps go through: before, after, and inside with each that a torn program and
+ * a torn erase may leave (an operation is one of both). */
 #ifndef KEDGE_TEST_CUT_KINDS_H
 #define KEDGE_TEST_CUT_KINDS_H
 
 #include "sim.h"
 
-#define CUT_KINDS 7u
+#define CUT_KINDS       7u
 #define CUT_KIND_HIDDEN 4u /* the torn word reads as if it had not been touched */
 
 static inline struct kedge_sim_faults cut_kind_faults(size_t kind, uint32_t at, uint64_t seed,

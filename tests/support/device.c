@@ -9,8 +9,7 @@
 #define HEADER    32u
 #define SIGNATURE 64u
 
-/* ---- signatures, remembered -------------------------------------------------------------------
- */
+/* ---- signatures, remembered ------------------------------------------------------------------ */
 
 #define MEMOS 1024
 
@@ -42,8 +41,7 @@ static int verify(struct kedge_bytes key, struct kedge_bytes digest, struct kedg
 
 static struct kedge_signature remembered; /* kedge_ed25519 with the memo before it */
 
-/* ---- images -----------------------------------------------------------------------------------
- */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 static const uint8_t spki[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
                                0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
@@ -74,8 +72,7 @@ static uint8_t mix(uint32_t at, uint32_t seed)
     return (uint8_t)(x >> 13);
 }
 
-/* ---- encryption -------------------------------------------------------------------------------
- */
+/* ---- encryption ------------------------------------------------------------------------------ */
 
 /* The device's key: shared, since unwrapping it is quick and sweeps do it thousands of times. */
 static const uint8_t device_secret[16] = "kedge test kek.";
@@ -179,8 +176,7 @@ void device_image_make(const struct device *d, struct device_image *image,
     make_outside(d, image, spec->key, payload);
 }
 
-/* ---- the device -------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 bool device_no_leak(struct device *d, bool whole)
 {

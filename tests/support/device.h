@@ -16,15 +16,15 @@
 
 /* What a device is made of; zero fields mean the default in brackets. */
 struct device_shape {
-    uint32_t unit;    /* bytes of a sector of both chips [1024]; at least 512 */
-    uint32_t sectors; /* of the primary slot, trailer included [5] */
-    uint32_t spares;  /* [2] */
-    bool backup;      /* there is a backup region */
-    bool driver;      /* the real SPI-NOR driver on the bus [the chip without it: faster] */
-    bool effort;      /* the history says what an update cost [no: fewer operations to cut] */
+    uint32_t unit;     /* bytes of a sector of both chips [1024]; at least 512 */
+    uint32_t sectors;  /* of the primary slot, trailer included [5] */
+    uint32_t spares;   /* [2] */
+    bool backup;       /* there is a backup region */
+    bool driver;       /* the real SPI-NOR driver on the bus [the chip without it: faster] */
+    bool effort;       /* the history says what an update cost [no: fewer operations to cut] */
     bool confidential; /* it has a key of its own, and the policy is on */
-    bool timed;       /* operations take their typical time [no time] */
-    bool slow;        /* ... their maximum time */
+    bool timed;        /* operations take their typical time [no time] */
+    bool slow;         /* ... their maximum time */
     const struct kedge_strategy *strategy;            /* [kedge_swap] */
     const struct kedge_sim_part *internal, *external; /* [small parts of the sizes above] */
 };

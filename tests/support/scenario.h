@@ -16,8 +16,8 @@ enum event {
     LOST_PRIMARY, /* the primary is bad, a good image lies in the secondary */
     ASK_BROKEN,   /* the candidate is damaged */
     TORN_REQUEST,
-    WIPE,         /* confirmed, policy after_confirm = wipe */
-    ASK_IN_TRIAL, /* a request made during a trial must not outlive the revert */
+    WIPE,            /* confirmed, policy after_confirm = wipe */
+    ASK_IN_TRIAL,    /* a request made during a trial must not outlive the revert */
     CONFIRM_TRAILER, /* confirmed, asked for the old one; after_confirm = trailer drops that */
     ASK_PREPARED     /* ASK_TEST, after the agent copied the running image to the backup */
 };

@@ -674,8 +674,8 @@ static void test_lasting_faults(void **state)
     kedge_sim_forgive(device.sim);
 }
 
-/* What was erased by command in this power-on is erased again in front of the data: half the speed; or
- * what was written since, or may have been torn in the power-on before, is not. */
+/* What was erased by command in this power-on is erased again in front of the data: half the speed;
+ * or what was written since, or may have been torn in the power-on before, is not. */
 static void test_erased_ahead(void **state)
 {
     uint32_t erases;

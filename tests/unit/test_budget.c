@@ -1,5 +1,5 @@
-/* If this fails, a product's update takes longer, or its watchdog waits longer, than the budget of its
- * layout says: a device resets in the middle of each try, or runs its battery flat. */
+/* If this fails, a product's update takes longer, or its watchdog waits longer, than the budget of
+ * its layout says: a device resets in the middle of each try, or runs its battery flat. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,10 +55,10 @@ static void holds(const struct kedge_budget *budget, double ms, const char *what
     uint32_t most = 0;
     for (size_t i = 0; i < sizeof(per_sector) / sizeof(per_sector[0]); i++)
         most = per_sector[i] > most ? per_sector[i] : most;
-    print_message("%-26s %8.0f ms of %6u, feed %6.0f ms of %5u, erases %u+%u of %u+%u, one %u of %u\n",
-                  what, ms, budget->update_ms, (double)longest / 1000.0, budget->feed_ms,
-                  erases[0], erases[1], budget->erases_internal, budget->erases_external, most,
-                  budget->erases_sector);
+    print_message(
+        "%-26s %8.0f ms of %6u, feed %6.0f ms of %5u, erases %u+%u of %u+%u, one %u of %u\n", what,
+        ms, budget->update_ms, (double)longest / 1000.0, budget->feed_ms, erases[0], erases[1],
+        budget->erases_internal, budget->erases_external, most, budget->erases_sector);
     assert_true(ms <= budget->update_ms);
     assert_true((double)longest / 1000.0 <= budget->feed_ms);
     assert_true(erases[KEDGE_INTERNAL] <= budget->erases_internal);
@@ -67,8 +67,8 @@ static void holds(const struct kedge_budget *budget, double ms, const char *what
 }
 
 /* The largest image, every unit different, on real parts, typical and slowest. */
-static void check(const struct kedge_strategy *strategy, uint32_t spares, uint64_t differs, bool slow,
-                  const char *what)
+static void check(const struct kedge_strategy *strategy, uint32_t spares, uint64_t differs,
+                  bool slow, const char *what)
 {
     const struct device_shape shape = {.unit = 4096,
                                        .sectors = 33,

@@ -276,8 +276,7 @@ static void what_cannot_be_hidden_does_not_leave(void **state)
     device_close(&device);
 }
 
-/* ---- the agent ----------------------------------------------------------------------------------
- */
+/* ---- the agent ------------------------------------------------------------------------------- */
 
 static struct kedge_agent agent;
 static uint8_t scratch[4096];

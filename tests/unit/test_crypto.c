@@ -40,8 +40,7 @@ static struct kedge_bytes all(const struct blob *blob)
     return kedge_bytes(blob->at, blob->size);
 }
 
-/* ---- vectors: RFC 6979 A.2.5 and A.2.6 ("sample"), RFC 8032 7.1 test 3 -------------------------
- */
+/* ---- vectors: RFC 6979 A.2.5 and A.2.6 ("sample"), RFC 8032 7.1 test 3 ----------------------- */
 
 #define P256_HEAD "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
 #define P256_POINT                                                                                 \
@@ -169,8 +168,9 @@ static void hashes_any_length_in_any_pieces(void **state)
         const struct kedge_hash *ours;
         const char *name;
         size_t most;
-    } hash[] = {
-        {&kedge_sha256, "SHA256", 200}, {&kedge_sha384, "SHA384", 270}, {&kedge_sha512, "SHA512", 270}};
+    } hash[] = {{&kedge_sha256, "SHA256", 200},
+                {&kedge_sha384, "SHA384", 270},
+                {&kedge_sha512, "SHA512", 270}};
     uint8_t data[270];
 
     (void)state;
@@ -433,8 +433,7 @@ static void verifies_pure_ed25519(void **state)
                      KEDGE_E_FORMAT);
     for (size_t bit = 0; bit < signature.size * 8; bit++) {
         signature.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        assert_int_equal(type->verify_pure(all(&key), all(&signature), &right),
-                         KEDGE_E_SIGNATURE);
+        assert_int_equal(type->verify_pure(all(&key), all(&signature), &right), KEDGE_E_SIGNATURE);
         signature.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
 }

@@ -155,8 +155,7 @@ static void key_wrap_as_published(void **state)
     }
 }
 
-/* ---- imgtool's images -------------------------------------------------------------------------
- */
+/* ---- imgtool's images ------------------------------------------------------------------------ */
 
 static const struct {
     const char *image, *device, *signer;

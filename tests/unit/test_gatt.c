@@ -103,7 +103,8 @@ static void as_many_wait_as_there_are_buffers(void **state)
     }
 }
 
-/* The length field lies: too long for any buffer; then the next honest request must still be heard. */
+/* The length field lies: too long for any buffer; then the next honest request must still be heard.
+ */
 static void a_message_too_long_is_passed_over(void **state)
 {
     uint8_t request[65543];
@@ -220,7 +221,8 @@ static void a_message_at_work_outlives_its_link(void **state)
     take_none();
 }
 
-/* Replies are cut for the peer's MTU and arrive whole; what the stack did not take is sent again. */
+/* Replies are cut for the peer's MTU and arrive whole; what the stack did not take is sent again.
+ */
 static void replies_are_cut_for_any_mtu(void **state)
 {
     uint8_t request[ROOM];

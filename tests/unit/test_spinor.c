@@ -457,7 +457,8 @@ static void bears_any_sfdp(void **state)
         assert_in_range(chip->geometry.page_size, 1, 256);
         assert_int_equal(256 % chip->geometry.page_size, 0);
         assert_in_range(chip->geometry.erase_size, 4096, 65536);
-        assert_true(board.nor.part->erase_max_us <= 16000000 && board.nor.part->block_max_us <= 16000000);
+        assert_true(board.nor.part->erase_max_us <= 16000000 &&
+                    board.nor.part->block_max_us <= 16000000);
         error = kedge_spinor_open(&board.nor, &board.bus, &kedge_spinor_w25q64, chip);
         assert_true(error == 0 ? chip->geometry.size == 0x800000 : error == KEDGE_E_FOREIGN);
     }

@@ -285,12 +285,13 @@ static void test_every_bit(void **state)
 
         file.bytes[i] ^= bit;
         if (status == 0 && i < KEDGE_ENVELOPE_HEAD) {
-            /* no envelope of ours any more: an image as any other, and one that is never asked for */
+            /* no envelope of ours any more: an image as any other, and one that is never asked for
+             */
             if (listed(&second) == 2) {
-                assert_int_not_equal(
-                    kedge_agent_request(
-                        &device.agent, kedge_bytes(second.hash, second.hash_size), false),
-                    0);
+                assert_int_not_equal(kedge_agent_request(&device.agent,
+                                                         kedge_bytes(second.hash, second.hash_size),
+                                                         false),
+                                     0);
             }
             continue;
         }

@@ -58,8 +58,7 @@ static uint32_t now_ms(void *ctx)
     return clock_ms;
 }
 
-/* ---- power ------------------------------------------------------------------------------------
- */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 static void arm(uint32_t cut_at)
 {
@@ -117,8 +116,7 @@ static bool runs(const struct device_image *image)
            device_has(&device, KEDGE_PRIMARY, 0, image);
 }
 
-/* ---- what clients and applications do ---------------------------------------------------------
- */
+/* ---- what clients and applications do -------------------------------------------------------- */
 
 static int status;
 static bool permanent;
@@ -171,8 +169,7 @@ static void bring(void)
     }
 }
 
-/* ---- one cycle --------------------------------------------------------------------------------
- */
+/* ---- one cycle ------------------------------------------------------------------------------- */
 
 static void make_candidate(unsigned number)
 {

@@ -26,14 +26,13 @@ static struct {
 
 static struct state device = {.lock = -1}; /* large, and must not move */
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int open_state_directory(bool exclusive)
 {
     char why[LAYOUT_WHY];
-    const struct state_options options = {.directory = given.state,
-                                          .time = KEDGE_SIM_TIME_NONE,
-                                          .exclusive = exclusive};
+    const struct state_options options = {
+        .directory = given.state, .time = KEDGE_SIM_TIME_NONE, .exclusive = exclusive};
     return state_open(&device, &options, why) == 0 ? OPTIONS_GO : fail("%s", why);
 }
 
@@ -89,10 +88,10 @@ static uint32_t seen_size(const struct kedge_slot *slot)
     return (slot->gap + 1u) * slot->unit;
 }
 
-/* ---- write ------------------------------------------------------------------------------------ */
+/* ---- write ----------------------------------------------------------------------------------- */
 
-/* Where a file's first byte goes: a .hex says it by its address (of the device, or of the primary it
- * was linked for, or 0), a binary goes to the slot's first byte. */
+/* Where a file's first byte goes: a .hex says it by its address (of the device, or of the primary
+ * it was linked for, or 0), a binary goes to the slot's first byte. */
 static bool place_of(const struct kedge_slot *slot, const struct file_data *file, uint32_t *at)
 {
     const uint32_t starts[] = {slot->region.start, device.pair.primary.region.start, 0};
@@ -142,29 +141,31 @@ static int write_file(const char *path)
     }
     if (file.size == 0 || !place_of(slot, &file, &at)) {
         result = file.has_address
-                     ? fail("%s: its segment at 0x%X (0x%zX bytes) does not lie in the %s slot", path,
-                            file.address, file.size, given.slot)
+                     ? fail("%s: its segment at 0x%X (0x%zX bytes) does not lie in the %s slot",
+                            path, file.address, file.size, given.slot)
                      : fail("%s: 0x%zX bytes do not fit the %s slot of 0x%X bytes", path, file.size,
                             given.slot, seen_size(slot));
     } else {
         const int written = program(&slot->region, at, kedge_bytes(file.at, file.size));
-        result = written == 0 ? EXIT_DONE
-                              : fail("cannot write the %s slot: %s", given.slot,
-                                     kedge_error_text(written));
+        result = written == 0
+                     ? EXIT_DONE
+                     : fail("cannot write the %s slot: %s", given.slot, kedge_error_text(written));
     }
     free(file.at);
     return result;
 }
 
 static const struct option write_options[] = {
-    {0, "state", "DIR", "the virtual device's directory, made if absent", OPTION_TEXT, &given.state},
+    {0, "state", "DIR", "the virtual device's directory, made if absent", OPTION_TEXT,
+     &given.state},
     {0, "slot", "primary|secondary", "which slot", OPTION_CHOICE, &given.slot},
 };
 static const struct syntax write_syntax = {
     .command = "flash write",
     .operands = "FILE",
-    .about = "Programs a .bin or .hex into a slot, as a debugger would. Only the sectors that the file "
-             "covers are erased.",
+    .about =
+        "Programs a .bin or .hex into a slot, as a debugger would. Only the sectors that the file "
+        "covers are erased.",
     .options = write_options,
     .option_count = sizeof write_options / sizeof write_options[0],
     .operands_min = 1,
@@ -189,7 +190,7 @@ static int run_write(int argc, char **argv)
     return result == OPTIONS_GO ? write_file(operands.at[0]) : result;
 }
 
-/* ---- read ------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 static int read_raw(const struct kedge_slot *slot, struct kedge_buf to)
 {
@@ -213,9 +214,9 @@ static int read_slot(const char *path)
     uint8_t *data = grab(size);
     const struct kedge_buf to = kedge_buf(data, size);
     const int got = given.raw ? read_raw(slot, to) : read_image(slot, to);
-    const int result = got == 0 ? file_write(path, kedge_bytes(data, size), 0666)
-                                : fail("cannot read the %s slot: %s", given.slot,
-                                       kedge_error_text(got));
+    const int result = got == 0
+                           ? file_write(path, kedge_bytes(data, size), 0666)
+                           : fail("cannot read the %s slot: %s", given.slot, kedge_error_text(got));
     free(data);
     return result;
 }
@@ -228,8 +229,9 @@ static const struct option read_options[] = {
 static const struct syntax read_syntax = {
     .command = "flash read",
     .operands = "FILE",
-    .about = "Writes a slot's content to FILE, from its image's first byte, wherever in the slot the "
-             "loader put it.",
+    .about =
+        "Writes a slot's content to FILE, from its image's first byte, wherever in the slot the "
+        "loader put it.",
     .options = read_options,
     .option_count = sizeof read_options / sizeof read_options[0],
     .operands_min = 1,
@@ -249,7 +251,7 @@ static int run_read(int argc, char **argv)
     return result == OPTIONS_GO ? read_slot(operands.at[0]) : result;
 }
 
-/* ---- erase ------------------------------------------------------------------------------------ */
+/* ---- erase ----------------------------------------------------------------------------------- */
 
 static int erase_region(const struct kedge_region *region)
 {
@@ -300,7 +302,7 @@ static int run_erase(int argc, char **argv)
     return slot == NULL ? erase_all() : erase_region(&slot->region);
 }
 
-/* ---- inspect ---------------------------------------------------------------------------------- */
+/* ---- inspect --------------------------------------------------------------------------------- */
 
 static struct key_file key_files[KEYS_MAX];
 static struct kedge_key keys[2 * KEYS_MAX];
@@ -361,9 +363,11 @@ static const struct option inspect_options[] = {
     {0, "layout", "FILE", "the layout of the dumps (default: Kedge's)", OPTION_TEXT, &given.layout},
     {0, "internal", "FILE", "dump of the internal flash", OPTION_TEXT, &given.internal},
     {0, "external", "FILE", "dump of the external flash", OPTION_TEXT, &given.external},
-    {'k', "key", "PUB.pem", "a key that the device trusts (default: what the device of DIR was started with)",
-     OPTION_LIST, &given.keys},
-    {'E', "enc-key", "PRIV.pem", "the device's own key, for what lies encrypted", OPTION_TEXT, &given.enc_key},
+    {'k', "key", "PUB.pem",
+     "a key that the device trusts (default: what the device of DIR was started with)", OPTION_LIST,
+     &given.keys},
+    {'E', "enc-key", "PRIV.pem", "the device's own key, for what lies encrypted", OPTION_TEXT,
+     &given.enc_key},
 };
 static const struct syntax inspect_syntax = {
     .command = "flash inspect",
@@ -395,7 +399,7 @@ static int run_inspect(int argc, char **argv)
     return EXIT_DONE;
 }
 
-/* ---- flash ------------------------------------------------------------------------------------ */
+/* ---- flash ----------------------------------------------------------------------------------- */
 
 static const struct command commands[] = {
     {"inspect", "explain what lies where, in words", run_inspect},

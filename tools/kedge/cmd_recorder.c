@@ -137,8 +137,7 @@ static void print_internal_writes(const struct counters *counters, uint8_t phase
 {
     const struct kedge_counts *const in = &counters->of[KEDGE_INTERNAL][phase];
 
-    printf("internal writes during %s: %u%s\n", kedge_phase_text(phase),
-           in->programs + in->erases,
+    printf("internal writes during %s: %u%s\n", kedge_phase_text(phase), in->programs + in->erases,
            (counters->forbidden[phase] & 1) != 0 ? " (and forbidden by a rule)" : "");
 }
 

@@ -320,7 +320,8 @@ static uint32_t choose_chunk(void)
     return most < CHUNK_MOST ? (uint32_t)most : CHUNK_MOST;
 }
 
-/* The manifest of the file as it is asked for, with chunks of `chunk` bytes unless they are given. */
+/* The manifest of the file as it is asked for, with chunks of `chunk` bytes unless they are given.
+ */
 static void fill_manifest(uint32_t chunk)
 {
     struct kedge_manifest *const manifest = &put.manifest;

@@ -81,7 +81,8 @@ static int rounds(struct make *m, uint8_t flags, uint32_t count, uint32_t entry)
     return error;
 }
 
-/* Where nothing in RAM has moved, entries of the map for it are a waste. The header says who won. */
+/* Where nothing in RAM has moved, entries of the map for it are a waste. The header says who won.
+ */
 static int without_ram(struct make *m, uint8_t flags)
 {
     const uint32_t ram_size = m->pair.ram_size;

@@ -24,8 +24,7 @@ const char *flight_phase_text(uint8_t phase)
     return phase == FLIGHT_DEBUGGER ? "debugger" : kedge_phase_text(phase);
 }
 
-/* ---- one operation ----------------------------------------------------------------------------
- */
+/* ---- one operation --------------------------------------------------------------------------- */
 
 static uint32_t erase_us(const struct kedge_sim_part *part, uint32_t size)
 {
@@ -113,8 +112,7 @@ static void add_operation(struct reader *reader, struct flight_operation op)
     }
 }
 
-/* ---- marks ------------------------------------------------------------------------------------
- */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 static void add_mark(struct reader *reader, uint8_t kind, const char *text)
 {
@@ -191,8 +189,7 @@ static void read_line(struct reader *reader, char *line)
     }
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 int flight_record_read(struct flight_record *record, const struct state *state,
                        const char *directory)
@@ -243,8 +240,7 @@ void flight_record_free(struct flight_record *record)
     *record = (struct flight_record){0};
 }
 
-/* ---- counting ---------------------------------------------------------------------------------
- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 struct flight_count flight_record_count(const struct flight_record *record, uint8_t device,
                                         uint8_t phase)

@@ -9,9 +9,11 @@
 static int show_help(const struct group *group)
 {
     printf("Usage: kedge %s%s COMMAND\n\n%s.%s\n\nCommands (kedge %s COMMAND --help says more):\n",
-           group->local ? "" : "[--udp HOST[:PORT] | --serial TTY[:BAUD] | --ble NAME|ADDR [--hci WHERE]] [--timeout SECONDS] ",
-           group->name, group->summary,
-           group->local ? "" : " Without any: UDP to 127.0.0.1:1337.", group->name);
+           group->local ? ""
+                        : "[--udp HOST[:PORT] | --serial TTY[:BAUD] | --ble NAME|ADDR [--hci "
+                          "WHERE]] [--timeout SECONDS] ",
+           group->name, group->summary, group->local ? "" : " Without any: UDP to 127.0.0.1:1337.",
+           group->name);
     for (size_t i = 0; i < group->count; i++) {
         printf("  %-12s %s\n", group->commands[i].name, group->commands[i].summary);
     }

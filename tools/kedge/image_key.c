@@ -213,8 +213,7 @@ static bool unwrap_rsa(const struct key *device, struct kedge_bytes tlv, struct 
     return good;
 }
 
-/* ---- AES key wrap (RFC 3394) ------------------------------------------------------------------
- */
+/* ---- AES key wrap (RFC 3394) ----------------------------------------------------------------- */
 
 /* A shared key is kept where OpenSSL keeps bare secrets. */
 static const struct key_kind shared_kind = {.name = "aes"};

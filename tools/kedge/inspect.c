@@ -16,7 +16,7 @@
 #include "kedge/policy.h"
 #include "kedge/swap.h"
 
-#define UNIT_MAX 131072u
+#define UNIT_MAX  131072u
 #define STATE_MAX 8192u
 
 struct view {
@@ -29,8 +29,8 @@ struct view {
 
 static const uint8_t *bytes_of(const struct view *v, const struct kedge_region *region)
 {
-    const uint8_t device = region->flash == &v->state->flash[KEDGE_INTERNAL] ? KEDGE_INTERNAL
-                                                                             : KEDGE_EXTERNAL;
+    const uint8_t device =
+        region->flash == &v->state->flash[KEDGE_INTERNAL] ? KEDGE_INTERNAL : KEDGE_EXTERNAL;
     return kedge_sim_contents(v->state->board.sim, device) + region->start;
 }
 
@@ -48,8 +48,9 @@ static void heading(const struct view *v, const char *name, const struct kedge_r
         used += in_sector != 0;
         bytes += in_sector;
     }
-    fprintf(v->out, "%-10s %s 0x%06X-0x%06X  %u of %u sectors in use, %u bytes that are not erased\n",
-            name, region->flash == &v->state->flash[KEDGE_INTERNAL] ? "internal" : "external",
+    fprintf(v->out,
+            "%-10s %s 0x%06X-0x%06X  %u of %u sectors in use, %u bytes that are not erased\n", name,
+            region->flash == &v->state->flash[KEDGE_INTERNAL] ? "internal" : "external",
             region->start, region->start + region->size, used, region->size / sector, bytes);
 }
 
@@ -146,11 +147,13 @@ static void say_secrecy(const struct view *v, const struct kedge_slot *slot,
                 flagged ? "whether it is good" : "damaged, or hidden by the device's own key");
         return;
     }
-    enum kedge_verdict opened = flagged ? judge_opened(v, source, image, KEDGE_LIES_WRAPPED) : verdict;
+    enum kedge_verdict opened =
+        flagged ? judge_opened(v, source, image, KEDGE_LIES_WRAPPED) : verdict;
     if (hash_is_wrong(opened) || opened == KEDGE_IMAGE_FOREIGN) {
         const enum kedge_verdict hidden = judge_opened(v, source, image, KEDGE_LIES_DERIVED);
         if (!hash_is_wrong(hidden)) {
-            fputs("           hidden by the device's own key: it came without one that opens\n", v->out);
+            fputs("           hidden by the device's own key: it came without one that opens\n",
+                  v->out);
             opened = hidden;
         }
     }
@@ -222,10 +225,11 @@ static void say_primary(const struct view *v)
     }
     say_trailer(v, slot, &t);
     if (t.magic == KEDGE_MAGIC_GOOD && t.copy_done == KEDGE_FLAG_SET) {
-        fprintf(v->out, t.image_ok == KEDGE_FLAG_SET
-                            ? "           this image is confirmed: it stays\n"
-                            : "           this image is on trial: unless it is confirmed, the next boot "
-                              "reverts it\n");
+        fprintf(v->out,
+                t.image_ok == KEDGE_FLAG_SET
+                    ? "           this image is confirmed: it stays\n"
+                    : "           this image is on trial: unless it is confirmed, the next boot "
+                      "reverts it\n");
     } else if (t.blank) {
         fprintf(v->out, "           put there by a programmer, not by an update: it stays\n");
     }
@@ -247,8 +251,9 @@ static void say_record(const struct view *v, const struct kedge_slot *slot)
 {
     const uint8_t *at = bytes_of(v, &slot->region) + (size_t)slot->gap * slot->unit;
     if (!kedge_all(kedge_bytes(at, 64), slot->region.flash->geometry.erased)) {
-        fprintf(v->out, "           at +0x%X the agent keeps its upload record (length, hash, one byte "
-                        "a sector): an upload resumes from it after a reset\n",
+        fprintf(v->out,
+                "           at +0x%X the agent keeps its upload record (length, hash, one byte "
+                "a sector): an upload resumes from it after a reset\n",
                 (unsigned)(slot->gap * slot->unit));
     }
 }
@@ -288,7 +293,8 @@ static void say_backup_record(const struct view *v, const struct kedge_slot *slo
     }
     const unsigned units = (image.size + slot->unit - 1) / slot->unit;
     const uint32_t record = kedge_backup_record(slot, units);
-    if (record == 0 || kedge_region_read(&slot->region, record, kedge_buf(head, sizeof head)) != 0 ||
+    if (record == 0 ||
+        kedge_region_read(&slot->region, record, kedge_buf(head, sizeof head)) != 0 ||
         !kedge_backup_is(head, hash)) {
         return;
     }
@@ -311,7 +317,7 @@ static void say_backup(const struct view *v)
     }
 }
 
-/* ---- journal ---------------------------------------------------------------------------------- */
+/* ---- journal --------------------------------------------------------------------------------- */
 
 static void say_plan(const struct view *v, const uint8_t *plan)
 {
@@ -353,7 +359,8 @@ static void say_history(const struct view *v, struct kedge_bytes body)
     for (unsigned i = 0; kedge_history_read(body, &v->state->layout, i, &h) == 0; i++) {
         kedge_version_text(&h.from, from);
         kedge_version_text(&h.to, to);
-        fprintf(v->out, "           #%u %s: %s -> %s", h.number, kedge_reason_text(h.reason), from, to);
+        fprintf(v->out, "           #%u %s: %s -> %s", h.number, kedge_reason_text(h.reason), from,
+                to);
         if (h.verdict != KEDGE_IMAGE_GOOD) {
             fprintf(v->out, " (%s)", kedge_verdict_text(h.verdict));
         }
@@ -398,8 +405,9 @@ static bool say_journal(const struct view *v)
     static uint8_t body[STATE_MAX];
     heading(v, "journal", &v->state->layout.journal);
     if (!read_journal(v->state, body)) {
-        fprintf(v->out, "           no valid journal of Kedge's: no update has happened yet, or this is "
-                        "another loader's device\n");
+        fprintf(v->out,
+                "           no valid journal of Kedge's: no update has happened yet, or this is "
+                "another loader's device\n");
         return false;
     }
     say_plan(v, body);
@@ -431,7 +439,7 @@ static void say_settings(const struct view *v)
     fputc('\n', v->out);
 }
 
-/* ---- the next boot ---------------------------------------------------------------------------- */
+/* ---- the next boot --------------------------------------------------------------------------- */
 
 /* MCUboot's decision table, for dumps that Kedge's loader has never seen (facts 7.6). */
 static void say_mcuboot(const struct view *v)
@@ -479,15 +487,19 @@ static void say_budget(const struct view *v)
     kedge_budget_of(&v->state->layout, strategy_of(v), typical, &usual);
     kedge_budget_of(&v->state->layout, strategy_of(v), most, &slow);
     fprintf(v->out,
-            "budget     strategy %s: largest image %u bytes; its update, every sector different, takes at most "
+            "budget     strategy %s: largest image %u bytes; its update, every sector different, "
+            "takes at most "
             "%u.%u s of flash time (slowest parts: %u.%u s)\n"
-            "           erases by that: %u sectors internal, %u external; a single sector at most %u times in one "
+            "           erases by that: %u sectors internal, %u external; a single sector at most "
+            "%u times in one "
             "update\n"
-            "           the watchdog is fed at least every %u ms of flash time (slowest parts: %u ms), a signature "
+            "           the watchdog is fed at least every %u ms of flash time (slowest parts: %u "
+            "ms), a signature "
             "comes on top\n",
-            v->state->file.strategy, usual.max_image, usual.update_ms / 1000, usual.update_ms % 1000 / 100,
-            slow.update_ms / 1000, slow.update_ms % 1000 / 100, usual.erases_internal, usual.erases_external,
-            usual.erases_sector, usual.feed_ms, slow.feed_ms);
+            v->state->file.strategy, usual.max_image, usual.update_ms / 1000,
+            usual.update_ms % 1000 / 100, slow.update_ms / 1000, slow.update_ms % 1000 / 100,
+            usual.erases_internal, usual.erases_external, usual.erases_sector, usual.feed_ms,
+            slow.feed_ms);
 }
 
 /* Something outside of the internal flash that only the device's own key opens: a candidate, or an
@@ -497,8 +509,9 @@ static bool needs_own_key(const struct view *v)
     static uint8_t body[STATE_MAX];
     const struct kedge_slot *slot = &v->state->pair.secondary;
     struct kedge_image image;
-    bool needs = read_journal(v->state, body) && body[KEDGE_PLAN_STATE] != KEDGE_STATE_IDLE &&
-                 (body[KEDGE_PLAN_NEW + KEDGE_HALF_KEY] | body[KEDGE_PLAN_OLD + KEDGE_HALF_KEY]) != 0;
+    bool needs =
+        read_journal(v->state, body) && body[KEDGE_PLAN_STATE] != KEDGE_STATE_IDLE &&
+        (body[KEDGE_PLAN_NEW + KEDGE_HALF_KEY] | body[KEDGE_PLAN_OLD + KEDGE_HALF_KEY]) != 0;
     for (int base = 0; base <= slot->last_base; base++) {
         const struct kedge_slot_view view = {.slot = slot, .base = (uint8_t)base};
         const struct kedge_source source = kedge_slot_source(&view);
@@ -534,15 +547,14 @@ static void say_next(const struct view *v)
         .inner = strategy_of(v), .keys = v->own, .cipher = &kedge_aes, .opened = &opened};
     const struct kedge_strategy masks =
         KEDGE_CONFIDENTIAL_STRATEGY(strategy_of(v)->method, &confidential);
-    const struct kedge_boot_config config = {
-        .layout = &copy.layout,
-        .strategy = v->own != NULL ? &masks : strategy_of(v),
-        .keys = v->keys,
-        .key_count = v->key_count,
-        .defaults = &defaults,
-        .recorder = &copy.recorder,
-        .unit = kedge_buf(unit, copy.pair.primary.unit),
-        .state = kedge_buf(memory, sizeof memory)};
+    const struct kedge_boot_config config = {.layout = &copy.layout,
+                                             .strategy = v->own != NULL ? &masks : strategy_of(v),
+                                             .keys = v->keys,
+                                             .key_count = v->key_count,
+                                             .defaults = &defaults,
+                                             .recorder = &copy.recorder,
+                                             .unit = kedge_buf(unit, copy.pair.primary.unit),
+                                             .state = kedge_buf(memory, sizeof memory)};
     const int result = kedge_boot(&config, &report);
     kedge_opened_forget(&opened);
     kedge_version_text(&report.version, version);
@@ -560,7 +572,9 @@ static void say_next(const struct view *v)
         if (report.verdict != KEDGE_IMAGE_GOOD) {
             fprintf(v->out, ": %s", kedge_verdict_text(report.verdict));
         }
-        fprintf(v->out, "), with %u erases and %u bytes written on the internal flash, %u and %u on the external\n",
+        fprintf(v->out,
+                "), with %u erases and %u bytes written on the internal flash, %u and %u on the "
+                "external\n",
                 in.erases, in.program_bytes, ex.erases, ex.program_bytes);
     }
     state_close(&copy);

@@ -7,8 +7,8 @@
 #include "kedge/device_key.h"
 #include "state.h"
 
-/* keys: what the device trusts; none: signatures are not judged. own: the device's own key, for what
- * lies encrypted; NULL: it is not known. */
+/* keys: what the device trusts; none: signatures are not judged. own: the device's own key, for
+ * what lies encrypted; NULL: it is not known. */
 void inspect(FILE *out, struct state *state, const struct kedge_key *keys, size_t key_count,
              const struct kedge_device_keys *own);
 

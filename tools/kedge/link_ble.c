@@ -1,6 +1,7 @@
-/* SMP over Bluetooth LE: this program is the central, on a controller of its own (ports/nimble). The
- * connection comes and goes with the device: whatever is to be sent looks for it first, so a reset in
- * between is bridged. A link that the device wants secured is paired, and the request sent again. */
+/* SMP over Bluetooth LE: this program is the central, on a controller of its own (ports/nimble).
+ * The connection comes and goes with the device: whatever is to be sent looks for it first, so a
+ * reset in between is bridged. A link that the device wants secured is paired, and the request sent
+ * again. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -39,7 +40,7 @@ static struct {
     uint8_t message[LINK_ROOM];
 } ble;
 
-/* ---- what is kept: our address and the bonds ------------------------------------------------------- */
+/* ---- what is kept: our address and the bonds ------------------------------------------------- */
 
 static int load_bonds(void *ctx, struct kedge_buf to)
 {
@@ -98,7 +99,7 @@ static int load_kept(void)
     return file_write(ble.path, kedge_bytes(ble.kept, sizeof(ble.kept)), 0600);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 /* One turn, of so many milliseconds at most. -1: the controller is gone (said). */
 static int turn(struct link *link, uint64_t ms)
@@ -114,7 +115,8 @@ static int turn(struct link *link, uint64_t ms)
     return 0;
 }
 
-/* Until the state is reached; 1: it is, 0: not within `ms`, or the attempt ended; -1: broken, said. */
+/* Until the state is reached; 1: it is, 0: not within `ms`, or the attempt ended; -1: broken, said.
+ */
 static int reach(struct link *link, enum central_state wanted, unsigned ms)
 {
     const uint64_t end = link_clock_ms() + ms;
@@ -150,7 +152,7 @@ static int bring_up(struct link *link, unsigned ms)
     return result;
 }
 
-/* ---- pairing ---------------------------------------------------------------------------------------- */
+/* ---- pairing --------------------------------------------------------------------------------- */
 
 static int ask_passkey(void *ctx)
 {
@@ -196,7 +198,7 @@ static int secure(struct link *link)
     }
 }
 
-/* ---- messages --------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void on_fragment(void *ctx, struct kedge_bytes fragment)
 {
@@ -293,7 +295,7 @@ static void close_ble(struct link *link)
 
 static const struct link_ops ble_ops = {send_message, receive_message, close_ble};
 
-/* ---- opening ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int start(struct link *link, const char *target)
 {

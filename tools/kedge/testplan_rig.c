@@ -14,8 +14,7 @@
 
 #define LIVES_MAX 24 /* power-ons after which a device must have come to rest */
 
-/* ---- the device -------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void on_cut(void *ctx)
 {
@@ -97,8 +96,7 @@ bool rig_passes(struct rig *rig, void (*run)(struct rig *rig))
     return true;
 }
 
-/* ---- failing ----------------------------------------------------------------------------------
- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 static const char *strategy_name(const struct rig *rig)
 {
@@ -188,8 +186,7 @@ _Noreturn void rig_fail(struct rig *rig, const char *format, ...)
     longjmp(rig->failed, 1);
 }
 
-/* ---- what must hold ---------------------------------------------------------------------------
- */
+/* ---- what must hold -------------------------------------------------------------------------- */
 
 /* "2.0.0 (a new image on trial)", or why nothing booted. */
 static void say_boot(const struct rig *rig, char *text, size_t room)
@@ -261,8 +258,7 @@ void rig_expect_status(struct rig *rig, int status, int wanted, const char *what
     }
 }
 
-/* ---- slots ------------------------------------------------------------------------------------
- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static const struct kedge_slot *slot_of(const struct rig *rig, enum kedge_slot_name slot)
 {
@@ -364,8 +360,7 @@ bool rig_mailbox_blank(struct rig *rig)
     return kedge_all(kedge_bytes(flash + trailer_end(slot) - slot->unit, slot->unit), 0xff);
 }
 
-/* ---- images -----------------------------------------------------------------------------------
- */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 void rig_trust(struct rig *rig, const struct kedge_signature *type, const struct key *key)
 {
@@ -444,8 +439,7 @@ void rig_prepare_sparse(struct rig *rig, uint32_t units)
     prepare(rig, &old_spec, &new_spec, 0);
 }
 
-/* ---- power ------------------------------------------------------------------------------------
- */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 static void configure(struct rig *rig)
 {
@@ -520,8 +514,7 @@ void rig_run(struct rig *rig)
     start_agent(rig);
 }
 
-/* ---- a client ---------------------------------------------------------------------------------
- */
+/* ---- a client -------------------------------------------------------------------------------- */
 
 #define CHUNK 2048u
 
@@ -577,8 +570,7 @@ void rig_policy(struct rig *rig, const char *key, const char *value)
                       KEDGE_AGENT_OK, "policy set");
 }
 
-/* ---- sweeps -----------------------------------------------------------------------------------
- */
+/* ---- sweeps ---------------------------------------------------------------------------------- */
 
 void rig_mark(struct rig *rig)
 {

@@ -193,8 +193,7 @@ static void upload_with_fails(struct rig *rig)
     rig_sweep(rig, &wanted);
 }
 
-/* ---- the other strategies ---------------------------------------------------------------------
- */
+/* ---- the other strategies -------------------------------------------------------------------- */
 
 /* Nothing to go back to: a test is for good, and the candidate stays where it was. */
 static void overwritten(struct rig *rig)

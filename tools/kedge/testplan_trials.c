@@ -56,8 +56,7 @@ static void norevert_confirmed(struct rig *rig)
     rig_expect_holds(rig, KEDGE_SECONDARY, rig->old_image);
 }
 
-/* ---- every order ------------------------------------------------------------------------------
- */
+/* ---- every order ----------------------------------------------------------------------------- */
 
 enum step { STEP_TEST, STEP_PERMANENT, STEP_CONFIRM, STEP_NOTHING, STEPS };
 
@@ -131,8 +130,7 @@ static void revert_and_confirm_in_every_order(struct rig *rig)
     }
 }
 
-/* ---- policies ---------------------------------------------------------------------------------
- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 static void attempts_before_revert(struct rig *rig)
 {

@@ -1,5 +1,5 @@
-/* The change of the pair "feature": statistics over samples, kept in a file, with a command of their
- * own. Linked in the middle of the image. */
+/* The change of the pair "feature": statistics over samples, kept in a file, with a command of
+ * their own. Linked in the middle of the image. */
 #include <lfs.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* The firmware that patches are measured on: a device with TLS, TCP/IP, a file system and CBOR. It is
- * linked, never run. VERSION is the change of the pair "version"; main() is first in the image. */
+/* The firmware that patches are measured on: a device with TLS, TCP/IP, a file system and CBOR. It
+ * is linked, never run. VERSION is the change of the pair "version"; main() is first in the image.
+ */
 #include <cbor.h>
 #include <lfs.h>
 #include <lwip/init.h>
