@@ -9,7 +9,8 @@ import sys
 GOAL_BLE = 60 * 1024
 ROWS = (
     ("nrf52840-loader", "nRF52840 loader with console and flight recorder, P-256 (p256-m)"),
-    ("qemu-ast1030-loader", "the same on QEMU's ast1030, P-256 compiled for speed"),
+    ("nrf52840-loader-smp", "the same, SMP on the console in recovery mode (groups os and image)"),
+    ("qemu-ast1030-loader", "that on QEMU's ast1030, P-256 compiled for speed"),
     ("nrf52840-application-waits", "nRF52840 agent, SMP over a serial line"),
     ("qemu-ast1030-application-waits", "QEMU's ast1030 agent, SMP over a serial line"),
     ("qemu-ast1030-ble-update-waits", "and BLE (NimBLE's host, LESC, HCI on a UART); SMP groups os and image only"),

@@ -27,7 +27,7 @@ set_source_files_properties(ports/cortex-m4/memory.c ports/cortex-m4/sha256_roun
 function(kedge_board_application name script)
     foreach(kind waits confirms crashes)
         kedge_board_program(${name}-${kind} ${script} ports/board/application.c ports/board/kind_${kind}.c
-            ports/loader-key/p256.c ${air} ${groups} ${ARGN})
+            ports/board/serve.c ports/loader-key/p256.c ${air} ${groups} ${ARGN})
         add_custom_command(TARGET ${name}-${kind} POST_BUILD
             COMMAND ${CMAKE_OBJCOPY} -O binary $<TARGET_FILE:${name}-${kind}> ${CMAKE_BINARY_DIR}/${name}-${kind}.bin)
     endforeach()
@@ -35,9 +35,10 @@ endfunction()
 
 set(air ports/board/air_none.c)
 set(groups ports/board/groups_all.c)
+set(recover_smp ports/board/recover_smp.c ports/board/serve.c ports/board/groups_update.c)
 set(ast1030 ports/qemu-ast1030/board.c ports/qemu-ast1030/smc.c ports/qemu-ast1030/controller_none.c)
 kedge_board_program(qemu-ast1030-loader ports/qemu-ast1030/loader.ld ports/board/loader.c
-    ports/loader-key/p256.c ${p256_fast} ${ast1030})
+    ports/loader-key/p256.c ${p256_fast} ${ast1030} ${recover_smp})
 kedge_board_application(qemu-ast1030-application ports/qemu-ast1030/application.ld ${ast1030})
 kedge_board_program(qemu-ast1030-cuts ports/qemu-ast1030/cuts.ld ports/qemu-ast1030/main_cuts.c
     ports/loader-key/p256.c ${p256_fast} ${ast1030})
@@ -70,14 +71,16 @@ set(air ports/board/air_none.c)
 set(nrf52840 ports/nrf52840/application/board.c ports/nrf52840/application/uarte.c ports/nrf52840/nvmc.c
     ports/nrf52840/spim.c)
 kedge_board_program(nrf52840-loader ports/nrf52840/application/loader.ld ports/board/loader.c
-    ports/loader-key/p256.c ${nrf52840})
+    ports/loader-key/p256.c ${nrf52840} ports/board/recover_none.c)
+kedge_board_program(nrf52840-loader-smp ports/nrf52840/application/loader.ld ports/board/loader.c
+    ports/loader-key/p256.c ${nrf52840} ${recover_smp})
 kedge_board_application(nrf52840-application ports/nrf52840/application/application.ld ${nrf52840})
-foreach(program loader application-waits application-confirms application-crashes)
+foreach(program loader loader-smp application-waits application-confirms application-crashes)
     target_include_directories(nrf52840-${program} PRIVATE ports/nrf52840)
 endforeach()
 
 kedge_board_program(template-loader ports/template/loader.ld ports/board/loader.c ports/loader-key/p256.c
-    ports/template/board.c)
+    ports/template/board.c ${recover_smp})
 kedge_board_application(template-application ports/template/application.ld ports/template/board.c)
 
 # The NVMC driver on QEMU's microbit, a Cortex-M0 with the same registers.

@@ -1,11 +1,9 @@
 /* A loader with a console: boots, says the verdict and what it did to which flash, hands the report
  * over and jumps, with the watchdog running, so that an image that hangs is gone at the next boot.
- * A watchdog that outlives a reset is fed. Nothing bootable: it says why and lets the watchdog try
- * again, for the chip may be back then. */
-#include "board.h"
-#include "flashes.h"
+ * A watchdog that outlives a reset is fed. Nothing bootable: it says why, and recover.h goes on. */
 #include "handover.h"
 #include "loader_key.h"
+#include "recover.h"
 #include "say.h"
 
 #define WATCHDOG_US 3000000u
@@ -107,7 +105,5 @@ int main(void)
     if (report.boots && payload_size(&report, &size) == 0) {
         board_jump(&flashes.inner[KEDGE_INTERNAL], report.entry, size);
     }
-    for (;;) {
-        board_sleep();
-    }
+    recover(&flashes, &report, kedge_buf(unit, sizeof unit));
 }

@@ -226,6 +226,38 @@ def test_noise_and_wrong_images(board, tmp_path):
     assert b.next_boot(ours.reset) == "booted 2.0.0 (a new image on trial)"
 
 
+def test_recovery(board, tmp_path):
+    """A board with nothing that boots waits for an image over SMP instead of being a brick: one by a
+    stranger is not installed, the right one is, the internal flash untouched until then. Nobody
+    asks: it looks again by itself."""
+    v1, theirs = firmware(tmp_path, "waits", "1.0.0"), firmware(tmp_path, "waits", "3.0.0", key=STRANGER)
+    b = board().start()
+    assert b.wait("nothing bootable", 1).startswith("nothing bootable: ")
+    b.wait("recovery", 1)
+    ours = Kedge(b, "console", b.kedge)
+    assert ours.echo("anybody there") == "anybody there"
+    ours.upload(theirs)
+    with pytest.raises(Refused, match="denies"):
+        ours.test(image_hash(theirs))
+    ours.reset()
+    b.wait("nothing bootable", 2)
+    b.wait("recovery", 2)
+    ours.upload(v1)
+    assert [(s["slot"], s["version"]) for s in ours.states()] == [(1, "1.0.0")]
+    assert b.internal()[PRIMARY:PRIMARY + SLOT].strip(b"\xff") == b""
+    ours.test(image_hash(v1))
+    assert b.next_boot(ours.reset).startswith("booted 1.0.0 (")
+    b.stop()
+    assert b.internal()[PRIMARY:PRIMARY + len(v1)] == v1
+    assert not b.complaints()
+
+    b.write_chips(b"", b"")
+    b.start()
+    b.wait("recovery", 3)
+    b.wait("recovery", 4)
+    assert b.lines("reset: ")[-1] == "reset: watchdog"
+
+
 def test_cuts_at_any_instruction(tmp_path):
     """The watchdog resets the real loader in the middle of whatever it does, of a page too; a sample
     here, the sweep is in check-long."""
