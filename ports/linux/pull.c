@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define CHUNK_DEFAULT 4096u
+#define MANIFESTS     3 /* damaged ones, before it is the server's fault */
 #define REST_FIRST_MS 1000u
 #define REST_MOST_MS  600000u
 
@@ -189,7 +190,11 @@ static void got_manifest(struct pull *pull, int result)
         rest(pull, PULL_MANIFEST, pull->worker.answer.reason);
     } else if (pull_manifest_parse(kedge_bytes(pull->sidecar, pull->sidecar_size),
                                    &pull->manifest) != 0) {
-        over(pull, "the .manifest on the server is none of kedge stage manifest");
+        if (pull->tries + 1 < MANIFESTS) { /* a line without checks of its own: a modem's */
+            rest(pull, PULL_MANIFEST, "the .manifest came damaged");
+        } else {
+            over(pull, "the .manifest on the server is none of kedge stage manifest");
+        }
     } else {
         run(pull);
     }

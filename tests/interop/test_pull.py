@@ -297,6 +297,10 @@ class Manners(http.server.BaseHTTPRequestHandler):
                 start, end = start + 512, end
             if cls.mode == "breaks":
                 cls.breaks += 1
+        if cls.mode == "damaged manifest" and self.path.endswith(".manifest"):
+            cls.manifests += 1
+            if cls.manifests <= cls.damaged:
+                body = bytes([body[0] ^ 1]) + body[1:]
         self.send_response(status)
         if cls.mode != "changes in silence":
             self.send_header("ETag", f'"{cls.tag}"')
@@ -319,7 +323,7 @@ class Manners(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def manners(tmp_path):
     class Mine(Manners):
-        requests, breaks, tag = 0, 0, 1
+        requests, breaks, tag, manifests, damaged = 0, 0, 1, 0, 0
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mine)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -340,6 +344,20 @@ def test_servers_of_bad_manners(device, install, sign, manners, tmp_path, mode):
     device.start("--pull", url)
     wait_for(device, "booted 2.0.0")
     assert server.requests >= {"no ranges": 2, "busy": 5, "another range": 4, "breaks": 5}[mode]
+    device.stop()
+
+
+@pytest.mark.parametrize("damaged,words", [(2, "booted 2.0.0"), (1000, "none of kedge stage manifest")])
+def test_damaged_manifest(device, install, sign, manners, tmp_path, damaged, words):
+    """A manifest that a bad line damaged is asked for again; one that stays wrong ends the pull, in words."""
+    server, url = manners
+    install(device, sign("1.0.0", 1))
+    server.image = sign("2.0.0", 2)
+    server.manifest = manifest_of(server.image, tmp_path)
+    server.mode, server.damaged = "damaged manifest", damaged
+    device.start("--pull", url)
+    wait_for(device, words)
+    assert server.manifests >= 3
     device.stop()
 
 
