@@ -18,8 +18,9 @@ HEAD = """# The long sweeps, as they last ran
 
 name, result, seconds, *commit = sys.argv[1:]
 if not commit:
-    commit = [subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True,
-                             check=True).stdout.strip()]
+    head = subprocess.run(["git", "-C", ROOT, "describe", "--always"], capture_output=True, text=True, check=True)
+    changed = subprocess.run(["git", "-C", ROOT, "diff", "--quiet", "HEAD", "--", ".", f":!{FILE.relative_to(ROOT)}"])
+    commit = [head.stdout.strip() + ("-dirty" if changed.returncode else "")]
 rows = FILE.read_text().splitlines()[6:] if FILE.exists() else []
 rows = [row for row in rows if not row.startswith(f"| {name} |")]
 rows.append(f"| {name} | {result.replace('|', '/')} | {int(seconds) / 60:.1f} | {commit[0]} | {datetime.date.today()} |")
