@@ -152,6 +152,11 @@ static int digest(bool must)
     return 1;
 }
 
+bool h4_has_more(void)
+{
+    return h4.unread.size > 0;
+}
+
 int h4_read(bool must)
 {
     while (!h4.dead) {
@@ -160,6 +165,9 @@ int h4_read(bool must)
             if (result <= 0) {
                 h4.dead = result < 0;
                 return result;
+            }
+            if (h4.type == 0 && !must) {
+                return 1;
             }
         }
         const int size = h4.line->receive(h4.line->ctx, kedge_buf(h4.chunk, sizeof h4.chunk));

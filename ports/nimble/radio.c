@@ -9,8 +9,9 @@
 #include "../src/ble_hs_hci_priv.h"
 #endif
 
-#define OCTETS_MAX 251
-#define TIME_MAX   2120 /* microseconds that 251 bytes take at 1 Mbit/s */
+#define PACKETS_MAX 64 /* in a row, before others have their turn */
+#define OCTETS_MAX  251
+#define TIME_MAX    2120 /* microseconds that 251 bytes take at 1 Mbit/s */
 
 void os_msys_init(void);
 
@@ -22,15 +23,18 @@ void radio_start(const struct ble_line *line)
     ble_hs_init();
 }
 
+/* One packet at a time: NimBLE keeps data and events apart, and takes all data that is there before
+ * an event that came between. A key that overtakes the news of the encryption ends a pairing. */
 int radio_poll(void)
 {
-    int result = h4_read(false);
-    npl_run();
-    if (result == 0) {
-        result = h4_read(false); /* what had no buffer before */
+    int result = 1;
+    unsigned idle = 0; /* twice: what had no buffer at first may have one after the run */
+    for (unsigned i = 0; result >= 0 && idle < 2 && (i < PACKETS_MAX || h4_has_more()); i++) {
+        result = h4_read(false);
+        idle = result > 0 ? 0 : idle + 1;
         npl_run();
     }
-    return result;
+    return result < 0 ? result : 0;
 }
 
 void radio_widen(uint16_t link)
