@@ -132,8 +132,8 @@ struct kedge_agent {
     struct kedge_owed owed;
     struct kedge_pipe_config transforms; /* config->pipe's, with the readers of this agent */
     struct kedge_backup_copy backup;
-    uint32_t
-        fresh_to;     /* the slot's sectors below were erased in this power-on, not written since */
+    /* the slot's sectors below were erased in this power-on, not written since */
+    uint32_t fresh_to;
     bool mailbox_own; /* the mailbox sector was erased in this power-on, its trailer is untouched */
     char detail[96];  /* words for the last refusal (SMP "rsn", log); empty: none */
 };

@@ -6,9 +6,8 @@
 #include "kedge/base.h"
 
 #define KEDGE_SMP_HEADER_SIZE 8
-#define KEDGE_SMP_MESSAGE_MAX                                                                      \
-    4096 /* largest request or reply of the ports here; params says so                             \
-          */
+/* Largest request or reply of the ports here; params says so. */
+#define KEDGE_SMP_MESSAGE_MAX 4096
 
 enum kedge_smp_op { KEDGE_SMP_READ, KEDGE_SMP_READ_REPLY, KEDGE_SMP_WRITE, KEDGE_SMP_WRITE_REPLY };
 

@@ -4,7 +4,7 @@
 #include "say.h"
 #include "serve.h"
 
-#define QUIET_MS 10000u /* without a request: then the watchdog may have it */
+#define QUIET_MS 10000u /* without a byte on the console: then the watchdog may have it */
 
 void recover(struct flashes *flashes, const struct kedge_boot_report *report,
              struct kedge_buf scratch)

@@ -190,7 +190,7 @@ static void got_manifest(struct pull *pull, int result)
         rest(pull, PULL_MANIFEST, pull->worker.answer.reason);
     } else if (pull_manifest_parse(kedge_bytes(pull->sidecar, pull->sidecar_size),
                                    &pull->manifest) != 0) {
-        if (pull->tries + 1 < MANIFESTS) { /* a line without checks of its own: a modem's */
+        if (++pull->damaged < MANIFESTS) { /* a line without checks of its own: a modem's */
             rest(pull, PULL_MANIFEST, "the .manifest came damaged");
         } else {
             over(pull, "the .manifest on the server is none of kedge stage manifest");
@@ -413,6 +413,7 @@ int pull_open(struct pull *pull, const struct pull_options *options, struct kedg
     pull->source = (struct kedge_pull_source){source_open,  source_poll,   source_close,
                                               source_check, source_reason, pull};
     pull->tries = 0;
+    pull->damaged = 0;
     ask_first(pull);
     return 0;
 }

@@ -27,6 +27,7 @@ struct pull {
     uint8_t phase;   /* enum pull_phase */
     uint8_t again;   /* what to ask for after PULL_RESTING */
     uint8_t tries;   /* without an answer */
+    uint8_t damaged; /* manifests that came so */
     bool asks_again; /* is it still the file that is staged? */
     uint32_t since_ms, wait_ms;
     struct kedge_manifest manifest;

@@ -150,6 +150,7 @@ def test_the_host_tool_updates(make_device, kedge, sign, tmp_path):
     done = kedge(device, "os", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done
     device.wait_said("is encrypted", 4)
+    assert len(device.said("is encrypted")) == 4, device.lines
 
 
 def test_a_reset_over_a_slow_link_happens_once(make_device, kedge, sign, tmp_path):
